@@ -1,0 +1,75 @@
+//! What the finalizers need of the world.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+/// One request to somebody else's endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpRequest {
+    /// Method as it goes on the wire.
+    pub method: String,
+    /// Absolute URL, percent-encoded.
+    pub url: String,
+    /// Header fields in order. No `Host`, no `Content-Length`: they follow from `url` and `body`.
+    pub headers: Vec<(String, String)>,
+    /// The body; empty for none.
+    pub body: Vec<u8>,
+    /// The whole exchange must be over after this time.
+    pub timeout: Duration,
+    /// A longer answer is a [`HttpFault::TooLarge`].
+    pub max_body: usize,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HttpResponse {
+    /// Status code.
+    pub status: u16,
+    /// Header fields in order; names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The whole body.
+    pub body: Vec<u8>,
+}
+
+impl HttpResponse {
+    /// The first value of a header field, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Why nothing came back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpFault {
+    /// Not over in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// No connection, broken connection, TLS failure, bad URL.
+    #[error("unreachable: {0}")]
+    Unreachable(String),
+    /// The answer is larger than asked for.
+    #[error("answer is too large")]
+    TooLarge,
+    /// What came back is no HTTP.
+    #[error("answer is no HTTP: {0}")]
+    Garbage(String),
+}
+
+/// Sends one request. Follows no redirect, repeats nothing, caches nothing: the callers decide that.
+#[async_trait]
+pub trait Http: Send + Sync {
+    /// The answer, whatever its status.
+    ///
+    /// # Errors
+    /// [`HttpFault`] when there is none.
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpFault>;
+}
+
+/// Waits, for back-off between repeated calls.
+#[async_trait]
+pub trait Timer: Send + Sync {
+    /// Returns after `pause`.
+    async fn sleep(&self, pause: Duration);
+}
