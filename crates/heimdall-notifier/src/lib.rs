@@ -15,8 +15,8 @@ mod webhook_worker;
 pub use mail_worker::MailWorker;
 pub use message::{Language, MessageError, Messages, Rendered};
 pub use ports::{
-    Answer, DeadLetter, Deliveries, Delivery, Fate, Leased, Mail, Mailer, Outbox, Outcome, Particulars, Poster,
-    SendError,
+    Answer, DeadLetter, Deliveries, Delivery, Fate, Leased, Mail, Mailer, Outbox, Outcome,
+    Particulars, Poster, SendError,
 };
 pub use retry::{MAIL_SCHEDULE, WEBHOOK_SCHEDULE, delay};
 pub use webhook::{SecretError, WebhookSecret, signature_headers};

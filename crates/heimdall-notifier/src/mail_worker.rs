@@ -30,7 +30,14 @@ impl MailWorker {
         clock: Arc<dyn Clock>,
         rng: Arc<dyn Rng>,
     ) -> Self {
-        Self { outbox, particulars, mailer, messages, clock, rng }
+        Self {
+            outbox,
+            particulars,
+            mailer,
+            messages,
+            clock,
+            rng,
+        }
     }
 
     /// Leases up to `limit` due notices.
@@ -47,8 +54,16 @@ impl MailWorker {
             Ok(()) => self.outbox.sent(id, self.clock.now()).await,
             Err(SendError::Permanent(why)) => self.outbox.bury(id, self.clock.now(), &why).await,
             Err(SendError::Transient(why)) => {
-                match delay(&MAIL_SCHEDULE, leased.attempts.saturating_add(1), self.rng.as_ref()) {
-                    Some(pause) => self.outbox.retry(id, self.clock.now().plus(pause), &why).await,
+                match delay(
+                    &MAIL_SCHEDULE,
+                    leased.attempts.saturating_add(1),
+                    self.rng.as_ref(),
+                ) {
+                    Some(pause) => {
+                        self.outbox
+                            .retry(id, self.clock.now().plus(pause), &why)
+                            .await
+                    }
                     None => self.outbox.bury(id, self.clock.now(), &why).await,
                 }
             }
@@ -72,14 +87,25 @@ impl MailWorker {
 
     async fn attempt(&self, leased: &Leased) -> Result<(), SendError> {
         let transient = |fault: Fault| SendError::Transient(fault.to_string());
-        let Some(context) = self.particulars.of(&leased.notice).await.map_err(transient)? else {
+        let Some(context) = self
+            .particulars
+            .of(&leased.notice)
+            .await
+            .map_err(transient)?
+        else {
             return Ok(());
         };
-        let mail = self.compose(leased, context).map_err(|error| SendError::Permanent(error.to_string()))?;
+        let mail = self
+            .compose(leased, context)
+            .map_err(|error| SendError::Permanent(error.to_string()))?;
         self.mailer.send(&mail).await
     }
 
-    fn compose(&self, leased: &Leased, context: serde_json::Value) -> Result<Mail, crate::MessageError> {
+    fn compose(
+        &self,
+        leased: &Leased,
+        context: serde_json::Value,
+    ) -> Result<Mail, crate::MessageError> {
         let rendered = self.messages.render(&leased.notice.kind, context)?;
         Ok(Mail {
             to: leased.notice.recipient.clone(),

@@ -30,7 +30,11 @@ impl Language {
     /// The language with this tag (`de`, `de-AT`); English for any other.
     pub fn from_tag(tag: &str) -> Self {
         let primary = tag.split(['-', '_']).next().unwrap_or_default();
-        if primary.eq_ignore_ascii_case("de") { Self::German } else { Self::English }
+        if primary.eq_ignore_ascii_case("de") {
+            Self::German
+        } else {
+            Self::English
+        }
     }
 }
 
@@ -67,8 +71,18 @@ macro_rules! embedded {
 }
 
 const MESSAGES: &[(&str, &str)] = embedded![
-    "approval-requested", "challenge", "closed", "confirm-address", "decided", "denied", "escalated",
-    "grant-expiring", "invite", "password-reset", "reminder", "test",
+    "approval-requested",
+    "challenge",
+    "closed",
+    "confirm-address",
+    "decided",
+    "denied",
+    "escalated",
+    "grant-expiring",
+    "invite",
+    "password-reset",
+    "reminder",
+    "test",
 ];
 
 /// Every message text, embedded and overridden, ready to render.
@@ -98,42 +112,81 @@ impl Messages {
         host: impl Into<String>,
         overrides: &BTreeMap<String, String>,
     ) -> Result<Self, MessageError> {
-        let pick = |name: &str, embedded: &str| overrides.get(name).cloned().unwrap_or_else(|| embedded.to_owned());
+        let pick = |name: &str, embedded: &str| {
+            overrides
+                .get(name)
+                .cloned()
+                .unwrap_or_else(|| embedded.to_owned())
+        };
         let mut html = environment(AutoEscape::Html)?;
         let mut text = environment(AutoEscape::None)?;
-        html.add_template_owned("layout", pick("layout.html", include_str!("../templates/layout.html")))?;
-        html.add_template_owned("parts", pick("parts.html", include_str!("../templates/parts.html")))?;
-        text.add_template_owned("layout", pick("layout.txt", include_str!("../templates/layout.txt")))?;
-        text.add_template_owned("parts", pick("parts.txt", include_str!("../templates/parts.txt")))?;
+        html.add_template_owned(
+            "layout",
+            pick("layout.html", include_str!("../templates/layout.html")),
+        )?;
+        html.add_template_owned(
+            "parts",
+            pick("parts.html", include_str!("../templates/parts.html")),
+        )?;
+        text.add_template_owned(
+            "layout",
+            pick("layout.txt", include_str!("../templates/layout.txt")),
+        )?;
+        text.add_template_owned(
+            "parts",
+            pick("parts.txt", include_str!("../templates/parts.txt")),
+        )?;
         for (name, embedded) in MESSAGES {
             let source = pick(&format!("{name}.jinja"), embedded);
             html.add_template_owned(*name, source.clone())?;
             text.add_template_owned(*name, source)?;
         }
-        Ok(Self { html, text, language, host: host.into() })
+        Ok(Self {
+            html,
+            text,
+            language,
+            host: host.into(),
+        })
     }
 
     /// The kinds of message there are.
     pub fn kinds() -> impl Iterator<Item = &'static str> {
-        MESSAGES.iter().filter_map(|(name, _)| name.strip_suffix("/en"))
+        MESSAGES
+            .iter()
+            .filter_map(|(name, _)| name.strip_suffix("/en"))
     }
 
     /// Renders one message. The context's member `lang` chooses another language than the default.
-    pub fn render(&self, kind: &str, mut context: serde_json::Value) -> Result<Rendered, MessageError> {
+    pub fn render(
+        &self,
+        kind: &str,
+        mut context: serde_json::Value,
+    ) -> Result<Rendered, MessageError> {
         sanitize::deep(&mut context);
-        let language = context.get("lang").and_then(|tag| tag.as_str()).map_or(self.language, Language::from_tag);
+        let language = context
+            .get("lang")
+            .and_then(|tag| tag.as_str())
+            .map_or(self.language, Language::from_tag);
         if let Some(members) = context.as_object_mut() {
             members.insert("lang".to_owned(), language.tag().into());
         }
         let name = format!("{kind}/{}", language.tag());
         let context = Value::from(Serde(&context));
         let unknown = |_| MessageError::Unknown(kind.to_owned());
-        let html = self.html.get_template(&name).map_err(unknown)?.render(&context)?;
+        let html = self
+            .html
+            .get_template(&name)
+            .map_err(unknown)?
+            .render(&context)?;
         let template = self.text.get_template(&name).map_err(unknown)?;
         let mut captured = template.render_captured(&context)?;
         let text = captured.output().to_owned();
         let subject = captured.with_state_mut(|state| state.render_block("subject"))?;
-        Ok(Rendered { subject: sanitize::one_line(&subject), text, html })
+        Ok(Rendered {
+            subject: sanitize::one_line(&subject),
+            text,
+            html,
+        })
     }
 
     /// The Message-ID that follows from a notice's id: the same at every try (RFC 5322 §3.6.4).
@@ -143,7 +196,10 @@ impl Messages {
 }
 
 fn environment(escape: AutoEscape) -> Result<Environment<'static>, MessageError> {
-    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build()?;
+    let syntax = SyntaxConfig::builder()
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .build()?;
     let mut env = Environment::new();
     env.set_syntax(syntax);
     env.set_auto_escape_callback(move |_| escape.clone());
@@ -151,9 +207,13 @@ fn environment(escape: AutoEscape) -> Result<Environment<'static>, MessageError>
     env.add_filter("described", described);
     env.add_filter("duration", duration);
     env.add_filter("when", when);
-    env.add_filter("split_lines", |text: String| text.split('\n').map(str::to_owned).collect::<Vec<_>>());
+    env.add_filter("split_lines", |text: String| {
+        text.split('\n').map(str::to_owned).collect::<Vec<_>>()
+    });
     env.add_filter("href", href);
-    env.add_filter("wrap", |text: String, indent: Option<usize>| wrap(&text, indent.unwrap_or(0)));
+    env.add_filter("wrap", |text: String, indent: Option<usize>| {
+        wrap(&text, indent.unwrap_or(0))
+    });
     env.add_filter("tidy", |text: String| tidy(&text));
     Ok(env)
 }
@@ -161,12 +221,17 @@ fn environment(escape: AutoEscape) -> Result<Environment<'static>, MessageError>
 // The engine's escape also turns `/` into a reference, which is right but unreadable for whoever searches a raw mail
 // for its link. Everything that could end an attribute or open a tag is still escaped.
 fn href(url: String) -> Value {
-    let plain = url.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let plain = url
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
     Value::from_safe_string(plain.replace('"', "&quot;").replace('\'', "&#x27;"))
 }
 
 fn is_german(state: &State<'_, '_>) -> bool {
-    state.lookup("lang").is_some_and(|lang| lang.as_str() == Some("de"))
+    state
+        .lookup("lang")
+        .is_some_and(|lang| lang.as_str() == Some("de"))
 }
 
 fn names(roles: Value) -> Result<String, minijinja::Error> {
@@ -208,16 +273,25 @@ fn duration(state: &State<'_, '_>, minutes: i64) -> String {
 
 // `3 Mar 2026, 14:12 (UTC)`: mails carry the zone behind each time (design.md, Wording).
 fn when(state: &State<'_, '_>, moment: Value) -> String {
-    const ENGLISH: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    const GERMAN: [&str; 12] =
-        ["Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.", "Dez."];
+    const ENGLISH: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    const GERMAN: [&str; 12] = [
+        "Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.",
+        "Dez.",
+    ];
     let german = is_german(state);
-    let Some(at) = moment.as_str().and_then(Timestamp::parse_rfc3339) else { return moment.to_string() };
+    let Some(at) = moment.as_str().and_then(Timestamp::parse_rfc3339) else {
+        return moment.to_string();
+    };
     let text = at.to_rfc3339();
     let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
     let month = part(5..7).parse::<usize>().unwrap_or(1).saturating_sub(1);
     let day = part(8..10).trim_start_matches('0');
-    let name = if german { GERMAN } else { ENGLISH }.get(month).copied().unwrap_or_default();
+    let name = if german { GERMAN } else { ENGLISH }
+        .get(month)
+        .copied()
+        .unwrap_or_default();
     let dot = if german { "." } else { "" };
     format!("{day}{dot} {name} {}, {} (UTC)", part(0..4), part(11..16))
 }
@@ -229,7 +303,8 @@ fn wrap(text: &str, indent: usize) -> String {
     for paragraph in text.trim().split('\n') {
         let mut line = String::new();
         for word in paragraph.split_whitespace() {
-            let needed = line.chars().count() + usize::from(!line.is_empty()) + word.chars().count();
+            let needed =
+                line.chars().count() + usize::from(!line.is_empty()) + word.chars().count();
             if !line.is_empty() && indent + needed > 72 {
                 out.push(format!("{margin}{line}"));
                 line.clear();
@@ -279,14 +354,39 @@ mod tests {
 
     #[test]
     fn the_request_mail_says_who_wants_what_for_how_long_and_why() {
-        let mail = Messages::new(Language::English, "acme.example").unwrap().render("approval-requested", context()).unwrap();
-        assert_eq!(mail.subject, "Mara Lindqvist asks for payments-refund for 4 hours");
-        for part in ["INC-2291: charged twice.", "https://access.acme.example/external-approval?token=abc", "48213"] {
-            assert!(mail.text.contains(part) && mail.html.contains(part), "{part}\n{}", mail.text);
+        let mail = Messages::new(Language::English, "acme.example")
+            .unwrap()
+            .render("approval-requested", context())
+            .unwrap();
+        assert_eq!(
+            mail.subject,
+            "Mara Lindqvist asks for payments-refund for 4 hours"
+        );
+        for part in [
+            "INC-2291: charged twice.",
+            "https://access.acme.example/external-approval?token=abc",
+            "48213",
+        ] {
+            assert!(
+                mail.text.contains(part) && mail.html.contains(part),
+                "{part}\n{}",
+                mail.text
+            );
         }
-        assert!(mail.text.contains("4 Mar 2026, 14:28 (UTC)"), "{}", mail.text);
-        let link = mail.text.lines().find(|line| line.contains("https://")).unwrap();
-        assert!(link.starts_with("https://") && !link.contains(' '), "the link stands alone: {link}");
+        assert!(
+            mail.text.contains("4 Mar 2026, 14:28 (UTC)"),
+            "{}",
+            mail.text
+        );
+        let link = mail
+            .text
+            .lines()
+            .find(|line| line.contains("https://"))
+            .unwrap();
+        assert!(
+            link.starts_with("https://") && !link.contains(' '),
+            "the link stands alone: {link}"
+        );
     }
 
     #[test]
@@ -296,10 +396,23 @@ mod tests {
             for lang in ["en", "de"] {
                 let mut with_lang = context();
                 with_lang["lang"] = lang.into();
-                let mail = messages.render(kind, with_lang).unwrap_or_else(|e| panic!("{kind} {lang}: {e:?}"));
-                assert!(!mail.subject.is_empty() && mail.html.contains("</html>"), "{kind} {lang}");
-                assert!(mail.text.lines().count() > 4, "{kind} {lang}: {}", mail.text);
-                assert!(!mail.text.contains("<") && !mail.text.contains("&"), "{kind} {lang}: {}", mail.text);
+                let mail = messages
+                    .render(kind, with_lang)
+                    .unwrap_or_else(|e| panic!("{kind} {lang}: {e:?}"));
+                assert!(
+                    !mail.subject.is_empty() && mail.html.contains("</html>"),
+                    "{kind} {lang}"
+                );
+                assert!(
+                    mail.text.lines().count() > 4,
+                    "{kind} {lang}: {}",
+                    mail.text
+                );
+                assert!(
+                    !mail.text.contains("<") && !mail.text.contains("&"),
+                    "{kind} {lang}: {}",
+                    mail.text
+                );
                 assert!(mail.html.contains(&format!("lang=\"{lang}\"")));
             }
         }
@@ -308,12 +421,24 @@ mod tests {
     #[test]
     fn markup_templates_and_direction_marks_in_names_stay_inert() {
         let mut evil = context();
-        evil["requester"]["name"] = "<img src=x onerror=alert(1)>{{7*7}}\u{202e}\r\nBcc: b@y".into();
+        evil["requester"]["name"] =
+            "<img src=x onerror=alert(1)>{{7*7}}\u{202e}\r\nBcc: b@y".into();
         evil["justification"] = "\"><script>x</script>".into();
-        let mail = Messages::new(Language::English, "h").unwrap().render("approval-requested", evil).unwrap();
-        assert!(!mail.html.contains("<img") && !mail.html.contains("<script"), "{}", mail.html);
+        let mail = Messages::new(Language::English, "h")
+            .unwrap()
+            .render("approval-requested", evil)
+            .unwrap();
+        assert!(
+            !mail.html.contains("<img") && !mail.html.contains("<script"),
+            "{}",
+            mail.html
+        );
         assert!(mail.html.contains("{{7*7}}") && mail.text.contains("{{7*7}}"));
-        assert!(!mail.subject.contains(['\r', '\n', '\u{202e}']), "{:?}", mail.subject);
+        assert!(
+            !mail.subject.contains(['\r', '\n', '\u{202e}']),
+            "{:?}",
+            mail.subject
+        );
         assert!(!mail.text.contains('\u{202e}') && !mail.text.contains('\r'));
     }
 
@@ -321,12 +446,19 @@ mod tests {
     fn an_override_replaces_one_file_and_a_broken_one_is_refused() {
         let one = BTreeMap::from([(
             "test/en.jinja".to_owned(),
-            "{% extends \"layout\" %}{% block subject %}Hello {{ recipient }}{% endblock %}".to_owned(),
+            "{% extends \"layout\" %}{% block subject %}Hello {{ recipient }}{% endblock %}"
+                .to_owned(),
         )]);
         let messages = Messages::with_overrides(Language::English, "h", &one).unwrap();
-        assert_eq!(messages.render("test", context()).unwrap().subject, "Hello ines@acme.example");
+        assert_eq!(
+            messages.render("test", context()).unwrap().subject,
+            "Hello ines@acme.example"
+        );
         let broken = BTreeMap::from([("test/en.jinja".to_owned(), "{% block".to_owned())]);
         assert!(Messages::with_overrides(Language::English, "h", &broken).is_err());
-        assert!(matches!(messages.render("nope", context()), Err(MessageError::Unknown(_))));
+        assert!(matches!(
+            messages.render("nope", context()),
+            Err(MessageError::Unknown(_))
+        ));
     }
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use heimdall_types::{AppId, DeliveryId, EventId, Fault, Notice, NoticeId, Page, PageRequest, Secret, Timestamp, WebhookId};
+use heimdall_types::{
+    AppId, DeliveryId, EventId, Fault, Notice, NoticeId, Page, PageRequest, Secret, Timestamp,
+    WebhookId,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
@@ -35,7 +38,12 @@ pub struct DeadLetter {
 pub trait Outbox: Send + Sync {
     /// Takes up to `limit` due notices that nobody holds and holds them until `until`.
     /// Two workers never hold the same notice at once; a lease that ran out may be taken by another.
-    async fn lease(&self, now: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<Leased>, Fault>;
+    async fn lease(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Leased>, Fault>;
     /// The notice was accepted by the server; it leaves the outbox.
     async fn sent(&self, id: &NoticeId, now: Timestamp) -> Result<(), Fault>;
     /// The notice failed for now: count the try, end the lease, and try again at `next`.
@@ -43,7 +51,11 @@ pub trait Outbox: Send + Sync {
     /// The notice is given up and stays visible.
     async fn bury(&self, id: &NoticeId, now: Timestamp, error: &str) -> Result<(), Fault>;
     /// The notices that were given up, newest first; of one App or, for `None`, of all.
-    async fn dead(&self, app: Option<&AppId>, page: &PageRequest) -> Result<Page<DeadLetter>, Fault>;
+    async fn dead(
+        &self,
+        app: Option<&AppId>,
+        page: &PageRequest,
+    ) -> Result<Page<DeadLetter>, Fault>;
     /// Puts a dead letter back into the queue; `false` when there is none with this id.
     async fn resend(&self, id: &NoticeId, now: Timestamp) -> Result<bool, Fault>;
 }
@@ -143,9 +155,15 @@ pub enum Fate {
 #[async_trait]
 pub trait Deliveries: Send + Sync {
     /// Takes up to `limit` due deliveries that nobody holds, at most one an endpoint, and holds them until `until`.
-    async fn lease(&self, now: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<Delivery>, Fault>;
+    async fn lease(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, Fault>;
     /// Records how a try ended and what becomes of the delivery.
-    async fn record(&self, delivery: &Delivery, outcome: &Outcome, fate: Fate) -> Result<(), Fault>;
+    async fn record(&self, delivery: &Delivery, outcome: &Outcome, fate: Fate)
+    -> Result<(), Fault>;
 }
 
 /// What a webhook endpoint answered.
@@ -161,5 +179,10 @@ pub struct Answer {
 #[async_trait]
 pub trait Poster: Send + Sync {
     /// Sends `body` as JSON with these headers. An error is a text fit for the App's administrator.
-    async fn post(&self, url: &str, headers: &[(&'static str, String)], body: &str) -> Result<Answer, String>;
+    async fn post(
+        &self,
+        url: &str,
+        headers: &[(&'static str, String)],
+        body: &str,
+    ) -> Result<Answer, String>;
 }

@@ -55,7 +55,10 @@ mod tests {
         let rng = SeededRng::new(3);
         for (n, base) in (1..).zip(WEBHOOK_SCHEDULE) {
             let pause = delay(&WEBHOOK_SCHEDULE, n, &rng).unwrap();
-            assert!(pause >= base && pause <= base.mul_f64(1.1), "{n}: {pause:?}");
+            assert!(
+                pause >= base && pause <= base.mul_f64(1.1),
+                "{n}: {pause:?}"
+            );
         }
         assert_eq!(delay(&WEBHOOK_SCHEDULE, 10, &rng), None);
         assert_eq!(delay(&WEBHOOK_SCHEDULE, 0, &rng), None);

@@ -8,14 +8,24 @@ fn turns_direction(c: char) -> bool {
 /// The same text on one line, without control characters and direction marks: fit for a header.
 pub(crate) fn one_line(text: &str) -> String {
     let kept = text.chars().filter(|c| !turns_direction(*c));
-    let spaced: String = kept.map(|c| if c.is_control() || c == '\u{2028}' || c == '\u{2029}' { ' ' } else { c }).collect();
+    let spaced: String = kept
+        .map(|c| {
+            if c.is_control() || c == '\u{2028}' || c == '\u{2029}' {
+                ' '
+            } else {
+                c
+            }
+        })
+        .collect();
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The same text without direction marks and with line feed as its only control character: fit for a body.
 pub(crate) fn body(text: &str) -> String {
     let unix = text.replace("\r\n", "\n").replace('\r', "\n");
-    unix.chars().filter(|c| !turns_direction(*c) && (*c == '\n' || !c.is_control())).collect()
+    unix.chars()
+        .filter(|c| !turns_direction(*c) && (*c == '\n' || !c.is_control()))
+        .collect()
 }
 
 /// [`body`] over every text in `value`.

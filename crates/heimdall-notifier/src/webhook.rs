@@ -30,12 +30,19 @@ impl WebhookSecret {
     pub fn parse(text: &str) -> Result<Self, SecretError> {
         let encoded = text.strip_prefix("whsec_").ok_or(SecretError)?;
         let bytes = STANDARD.decode(encoded).map_err(|_| SecretError)?;
-        if (24..=64).contains(&bytes.len()) { Ok(Self::from_bytes(&bytes)) } else { Err(SecretError) }
+        if (24..=64).contains(&bytes.len()) {
+            Ok(Self::from_bytes(&bytes))
+        } else {
+            Err(SecretError)
+        }
     }
 
     fn from_bytes(bytes: &[u8]) -> Self {
         let text = Secret::new(format!("whsec_{}", STANDARD.encode(bytes)));
-        Self { text, key: hmac::Key::new(hmac::HMAC_SHA256, bytes) }
+        Self {
+            text,
+            key: hmac::Key::new(hmac::HMAC_SHA256, bytes),
+        }
     }
 
     /// The secret as it is shown once to whoever registers the endpoint.
@@ -68,11 +75,21 @@ pub fn signature_headers(
     let seconds = at.seconds();
     let standard: Vec<String> = secrets
         .iter()
-        .map(|secret| format!("v1,{}", STANDARD.encode(secret.sign(&format!("{id}.{seconds}.{body}")))))
+        .map(|secret| {
+            format!(
+                "v1,{}",
+                STANDARD.encode(secret.sign(&format!("{id}.{seconds}.{body}")))
+            )
+        })
         .collect();
     let ours: String = secrets
         .iter()
-        .map(|secret| format!(",v1={}", hex(secret.sign(&format!("{seconds}.{body}")).as_ref())))
+        .map(|secret| {
+            format!(
+                ",v1={}",
+                hex(secret.sign(&format!("{seconds}.{body}")).as_ref())
+            )
+        })
         .collect();
     vec![
         ("webhook-id", id.to_owned()),
@@ -100,7 +117,10 @@ mod tests {
             "{\"test\": 2432232314}",
             &[secret],
         );
-        assert_eq!(headers[2].1, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+        assert_eq!(
+            headers[2].1,
+            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+        );
     }
 
     #[test]
@@ -117,6 +137,12 @@ mod tests {
     fn short_and_foreign_secrets_are_refused() {
         assert!(WebhookSecret::parse("whsec_AAAA").is_err());
         assert!(WebhookSecret::parse("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").is_err());
-        assert_eq!(format!("{:?}", WebhookSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()), "WebhookSecret");
+        assert_eq!(
+            format!(
+                "{:?}",
+                WebhookSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()
+            ),
+            "WebhookSecret"
+        );
     }
 }

@@ -22,8 +22,18 @@ pub struct WebhookWorker {
 
 impl WebhookWorker {
     /// A worker over its ports.
-    pub fn new(deliveries: Arc<dyn Deliveries>, poster: Arc<dyn Poster>, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
-        Self { deliveries, poster, clock, rng }
+    pub fn new(
+        deliveries: Arc<dyn Deliveries>,
+        poster: Arc<dyn Poster>,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+    ) -> Self {
+        Self {
+            deliveries,
+            poster,
+            clock,
+            rng,
+        }
     }
 
     /// Leases up to `limit` due deliveries, at most one an endpoint.
@@ -35,11 +45,18 @@ impl WebhookWorker {
     /// Tries one leased delivery and records how it went.
     pub async fn send(&self, delivery: &Delivery) -> Result<(), Fault> {
         let began = self.clock.now();
-        let secrets: Result<Vec<_>, _> = delivery.secrets.iter().map(|s| WebhookSecret::parse(s.expose())).collect();
+        let secrets: Result<Vec<_>, _> = delivery
+            .secrets
+            .iter()
+            .map(|s| WebhookSecret::parse(s.expose()))
+            .collect();
         let answer = match secrets {
             Ok(secrets) => {
-                let headers = signature_headers(delivery.event_id.as_str(), began, &delivery.body, &secrets);
-                self.poster.post(&delivery.url, &headers, &delivery.body).await
+                let headers =
+                    signature_headers(delivery.event_id.as_str(), began, &delivery.body, &secrets);
+                self.poster
+                    .post(&delivery.url, &headers, &delivery.body)
+                    .await
             }
             Err(error) => Err(error.to_string()),
         };
@@ -62,8 +79,14 @@ impl WebhookWorker {
             Ok(answer) => answer.retry_after,
             Err(_) => None,
         };
-        match delay(&WEBHOOK_SCHEDULE, delivery.attempts.saturating_add(1), self.rng.as_ref()) {
-            Some(pause) => Fate::Again(now.plus(pause.max(asked.unwrap_or_default().min(LONGEST_RETRY_AFTER)))),
+        match delay(
+            &WEBHOOK_SCHEDULE,
+            delivery.attempts.saturating_add(1),
+            self.rng.as_ref(),
+        ) {
+            Some(pause) => {
+                Fate::Again(now.plus(pause.max(asked.unwrap_or_default().min(LONGEST_RETRY_AFTER))))
+            }
             // The schedule spans more than four days: whoever failed all of it has been failing for five.
             None => Fate::Disable,
         }

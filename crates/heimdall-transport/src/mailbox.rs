@@ -18,7 +18,10 @@ pub struct Mailbox {
 impl Mailbox {
     /// A mailbox in `folder`, which is made when the first mail is written.
     pub fn new(folder: impl Into<PathBuf>, from: &str) -> Result<Self, MailSettingsError> {
-        Ok(Self { folder: folder.into(), from: from.parse().map_err(|_| MailSettingsError::From)? })
+        Ok(Self {
+            folder: folder.into(),
+            from: from.parse().map_err(|_| MailSettingsError::From)?,
+        })
     }
 
     /// The folder.
@@ -45,7 +48,9 @@ impl Mailer for Mailbox {
         let target = self.folder.join(Self::file_name(&mail.message_id));
         let draft = target.with_extension("part");
         let later = |error: std::io::Error| SendError::Transient(error.to_string());
-        tokio::fs::create_dir_all(&self.folder).await.map_err(later)?;
+        tokio::fs::create_dir_all(&self.folder)
+            .await
+            .map_err(later)?;
         tokio::fs::write(&draft, bytes).await.map_err(later)?;
         // Whoever watches the folder sees whole mails only.
         tokio::fs::rename(&draft, &target).await.map_err(later)
@@ -73,7 +78,10 @@ mod tests {
         for _ in 0..2 {
             mailbox.send(&mail("Grüße", "a@x.example")).await.unwrap();
         }
-        let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|f| f.unwrap().path()).collect();
+        let files: Vec<_> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|f| f.unwrap().path())
+            .collect();
         let text = std::fs::read_to_string(&files[0]).unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
         assert_eq!(files.len(), 1);
@@ -84,8 +92,18 @@ mod tests {
     #[tokio::test]
     async fn two_addresses_or_a_line_break_in_the_recipient_are_refused() {
         let mailbox = Mailbox::new("/nonexistent", "h@h.example").unwrap();
-        for to in ["a@x.example, b@y.example", "a@x.example\r\nBcc: b@y.example", ""] {
-            assert!(matches!(mailbox.send(&mail("s", to)).await, Err(SendError::Permanent(_))), "{to:?}");
+        for to in [
+            "a@x.example, b@y.example",
+            "a@x.example\r\nBcc: b@y.example",
+            "",
+        ] {
+            assert!(
+                matches!(
+                    mailbox.send(&mail("s", to)).await,
+                    Err(SendError::Permanent(_))
+                ),
+                "{to:?}"
+            );
         }
     }
 }

@@ -37,16 +37,26 @@ impl Smtp {
         let text = url.expose();
         let text = match text.strip_prefix("smtp://") {
             Some(_) if !text.contains("tls=") => {
-                format!("{text}{}tls=opportunistic", if text.contains('?') { '&' } else { '?' })
+                format!(
+                    "{text}{}tls=opportunistic",
+                    if text.contains('?') { '&' } else { '?' }
+                )
             }
             _ => text.to_owned(),
         };
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&text)
             .map_err(|_| MailSettingsError::Url)?
             .timeout(Some(TIMEOUT))
-            .pool_config(PoolConfig::new().max_size(8).idle_timeout(Duration::from_secs(30)))
+            .pool_config(
+                PoolConfig::new()
+                    .max_size(8)
+                    .idle_timeout(Duration::from_secs(30)),
+            )
             .build();
-        Ok(Self { transport, from: from.parse().map_err(|_| MailSettingsError::From)? })
+        Ok(Self {
+            transport,
+            from: from.parse().map_err(|_| MailSettingsError::From)?,
+        })
     }
 }
 
@@ -72,6 +82,9 @@ pub(crate) fn build(mail: &Mail, from: &Address) -> Result<Message, SendError> {
         .to(to)
         .subject(mail.subject.as_str())
         .message_id(Some(mail.message_id.clone()))
-        .multipart(MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone()))
+        .multipart(MultiPart::alternative_plain_html(
+            mail.text.clone(),
+            mail.html.clone(),
+        ))
         .map_err(|e| impossible(&e))
 }

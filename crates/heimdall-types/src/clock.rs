@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// A moment: milliseconds since the Unix epoch, UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
+)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
 
@@ -33,13 +35,19 @@ impl Timestamp {
     /// This moment moved forward; saturates at the end of time.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// This moment moved back; saturates at the beginning of time.
     #[must_use]
     pub fn minus(self, by: Duration) -> Self {
-        Self(self.0.saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// How long after `earlier` this moment is; zero when it is not after it.
@@ -49,8 +57,11 @@ impl Timestamp {
 
     /// Reads an RFC 3339 date and time such as `2026-11-24T12:00:00Z` or `…+01:00`; `None` when it is none.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        let at = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?;
-        i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok().map(Self)
+        let at = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339)
+            .ok()?;
+        i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000))
+            .ok()
+            .map(Self)
     }
 
     /// RFC 3339 in UTC with milliseconds: `2026-11-24T12:00:00.000Z`.
@@ -96,7 +107,10 @@ impl ManualClock {
 
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        self.0.fetch_add(
+            i64::try_from(by.as_millis()).unwrap_or(i64::MAX),
+            Ordering::SeqCst,
+        );
     }
 
     /// Sets the clock, backwards too.
@@ -126,7 +140,10 @@ mod tests {
         let at = Timestamp::from_millis(1_709_212_455_123);
         assert_eq!(at.to_rfc3339(), "2024-02-29T13:14:15.123Z");
         assert_eq!(Timestamp::parse_rfc3339(&at.to_rfc3339()), Some(at));
-        assert_eq!(Timestamp::parse_rfc3339("2024-02-29T14:14:15.123+01:00"), Some(at));
+        assert_eq!(
+            Timestamp::parse_rfc3339("2024-02-29T14:14:15.123+01:00"),
+            Some(at)
+        );
         assert_eq!(Timestamp::parse_rfc3339("tomorrow"), None);
     }
 
@@ -134,7 +151,10 @@ mod tests {
     fn arithmetic_saturates_instead_of_wrapping() {
         let end = Timestamp::from_millis(i64::MAX);
         assert_eq!(end.plus(Duration::MAX), end);
-        assert_eq!(Timestamp::from_millis(5).since(Timestamp::from_millis(9)), Duration::ZERO);
+        assert_eq!(
+            Timestamp::from_millis(5).since(Timestamp::from_millis(9)),
+            Duration::ZERO
+        );
         assert_eq!(Timestamp::from_millis(-1).seconds(), -1);
     }
 }

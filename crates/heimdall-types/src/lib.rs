@@ -28,9 +28,10 @@ pub use clock::{Clock, ManualClock, Timestamp};
 pub use email::{Email, EmailError};
 pub use fault::Fault;
 pub use id::{
-    ApiKeyId, AppId, ApprovalId, CredentialId, DefinitionId, DelegationId, DeliveryId, EventId, GrantId, GroupId,
-    IdError, InviteId, JitId, KeyId, LinkId, NoticeId, NotificationConfigId, RequestId, RoleId, SecretId,
-    ServiceKeyId, SessionId, StepId, TokenId, UserId, WebhookId, AccountId, TemplateId, AdminKeyId, RefreshId,
+    AccountId, AdminKeyId, ApiKeyId, AppId, ApprovalId, CredentialId, DefinitionId, DelegationId,
+    DeliveryId, EventId, GrantId, GroupId, IdError, InviteId, JitId, KeyId, LinkId, NoticeId,
+    NotificationConfigId, RefreshId, RequestId, RoleId, SecretId, ServiceKeyId, SessionId, StepId,
+    TemplateId, TokenId, UserId, WebhookId,
 };
 pub use journal::{Actor, AuditEntry, FeedEvent, Journal, Notice};
 pub use page::{Cursor, CursorError, Page, PageRequest};

@@ -28,7 +28,8 @@ impl Cursor {
 
     /// Reads what [`Cursor::encode`] wrote, at most 512 characters of it.
     pub fn decode(text: &str) -> Result<Self, CursorError> {
-        if text.is_empty() || text.len() > 512 || !text.len().is_multiple_of(2) || !text.is_ascii() {
+        if text.is_empty() || text.len() > 512 || !text.len().is_multiple_of(2) || !text.is_ascii()
+        {
             return Err(CursorError);
         }
         let bytes = text
@@ -36,7 +37,9 @@ impl Cursor {
             .chunks(2)
             .map(|pair| {
                 let pair = std::str::from_utf8(pair).map_err(|_| CursorError)?;
-                let plain = pair.bytes().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c));
+                let plain = pair
+                    .bytes()
+                    .all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c));
                 if !plain {
                     return Err(CursorError);
                 }
@@ -64,7 +67,10 @@ impl PageRequest {
 
     /// The first page of the default size.
     pub fn first() -> Self {
-        Self { limit: Self::DEFAULT_LIMIT, cursor: None }
+        Self {
+            limit: Self::DEFAULT_LIMIT,
+            cursor: None,
+        }
     }
 }
 
@@ -90,13 +96,23 @@ impl<T> Page<T> {
         let limit = limit as usize;
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next_cursor = if more { rows.last().map(|row| Cursor::after(key(row)).encode()) } else { None };
-        Self { data: rows, next_cursor }
+        let next_cursor = if more {
+            rows.last().map(|row| Cursor::after(key(row)).encode())
+        } else {
+            None
+        };
+        Self {
+            data: rows,
+            next_cursor,
+        }
     }
 
     /// The same page with every row turned into something else.
     pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
-        Page { data: self.data.into_iter().map(f).collect(), next_cursor: self.next_cursor }
+        Page {
+            data: self.data.into_iter().map(f).collect(),
+            next_cursor: self.next_cursor,
+        }
     }
 }
 
@@ -118,6 +134,9 @@ mod tests {
         let page = Page::cut(vec![1, 2, 3], 2, ToString::to_string);
         assert_eq!(page.data, [1, 2]);
         assert_eq!(page.next_cursor, Some(Cursor::after("2").encode()));
-        assert_eq!(Page::cut(vec![1, 2], 2, ToString::to_string).next_cursor, None);
+        assert_eq!(
+            Page::cut(vec![1, 2], 2, ToString::to_string).next_cursor,
+            None
+        );
     }
 }
