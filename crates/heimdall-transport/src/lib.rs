@@ -1,7 +1,10 @@
 //! Adapters that speak to the world: SMTP and a mailbox of files, webhooks, HTTP endpoints, OAuth 2 and JWKS.
 
+pub mod address;
 mod mailbox;
 mod smtp;
+mod webhook;
 
 pub use mailbox::Mailbox;
 pub use smtp::{MailSettingsError, Smtp};
+pub use webhook::WebhookPoster;
