@@ -69,8 +69,11 @@
 
 mod audit;
 mod conn;
+mod documents;
 mod error;
+mod feed;
 mod hash;
+mod idempotency;
 mod job;
 mod journal;
 mod migrations;
@@ -82,7 +85,10 @@ mod sqlite;
 mod store;
 
 pub use conn::Scope;
+pub use documents::Document;
 pub use error::OpenError;
+pub use feed::Positioned;
+pub use idempotency::Repetition;
 pub use signal::Committed;
 pub use store::{Store, StoreSettings};
 
