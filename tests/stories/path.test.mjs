@@ -4,14 +4,9 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { up, call, postgres, mailServer, mailIn, linkIn, events, until, browser, closeBrowser, binary } from './support.mjs';
+import { app, login, ask, invoices, bearerOf, approve, deny, mailAbout, request } from './acme.mjs';
 
-const app = 'acme';
-const login = async (h, who) => (await call('POST', `${h.api}/v1/apps/${app}/sessions`, { json: { email: who.email, password: who.password } })).json;
-const ask = (h, token, over = {}) => call('POST', `${h.approvals}/v1/apps/${app}/requests`, {
-  token, json: { roles: [h.example.requestable_role], justification: 'Month-end run', duration_minutes: 60, ...over },
-});
-const invoices = (h, token) => call('GET', `${h.proxy}/billing/invoices`, { token });
-const tokenOf = (link) => new URL(link).searchParams.get('token');
+
 const addressed = (who) => (mail) => mail.to?.text === who;
 
 for (const database of ['sqlite', 'postgres']) {
@@ -26,7 +21,7 @@ for (const database of ['sqlite', 'postgres']) {
     after(async () => { await h?.stop(); pg?.stop(); await smtp?.stop(); await closeBrowser(); });
 
     test('without the role the proxy says 403, names the role and where to ask for it', async () => {
-      const { access_token: token } = await login(h, h.example.requester);
+      const token = await login(h);
       assert.equal((await call('GET', `${h.proxy}/open`)).status, 200);
       assert.equal((await call('GET', `${h.proxy}/me`)).status, 401);
       assert.equal((await call('GET', `${h.proxy}/me`, { token })).status, 200);
@@ -39,7 +34,7 @@ for (const database of ['sqlite', 'postgres']) {
     });
 
     test('a mail link, a click in a browser, and the next token opens the door', async () => {
-      const { access_token: before } = await login(h, h.example.requester);
+      const before = await login(h);
       const asked = await ask(h, before);
       assert.equal(asked.status, 201, asked.text);
       assert.equal(asked.json.state, 'CREATED');
@@ -64,7 +59,7 @@ for (const database of ['sqlite', 'postgres']) {
       assert.deepEqual(await seen, ['CREATED', 'APPROVED']);
       await smtp.mail((m) => m.to.includes(h.example.requester.email) && /Approved/.test(m.mail.subject));
 
-      const { access_token: token } = await login(h, h.example.requester);
+      const token = await login(h);
       const let_in = await invoices(h, token);
       assert.equal(let_in.status, 200, let_in.text);
       const upstream = Object.fromEntries(let_in.json.headers.map(([k, v]) => [k.toLowerCase(), v]));
@@ -88,12 +83,12 @@ for (const database of ['sqlite', 'postgres']) {
       const looked = await call('POST', `${h.api}/v1/apps/${app}/tokens/introspect`, { token: h.admin_key, form: { token } });
       assert.equal(looked.status, 200, looked.text);
       assert.ok(!looked.json.permissions?.includes('billing:write'), looked.text);
-      const { access_token: later } = await login(h, h.example.requester);
+      const later = await login(h);
       assert.equal((await invoices(h, later)).status, 403);
     });
 
     test('approve and deny by the bearer token of the mail, each once', async () => {
-      const { access_token: token } = await login(h, h.example.requester);
+      const token = await login(h);
       for (const [act, body, state] of [['approve', undefined, 'APPROVED'], ['deny', (id) => ({ sessionId: id, denialReason: 'Not this month' }), 'DENIED']]) {
         const asked = await ask(h, token);
         const id = asked.json.session_id;
@@ -113,11 +108,11 @@ for (const database of ['sqlite', 'postgres']) {
     });
 
     test('the end of a grant shuts the door by itself', async () => {
-      const { access_token: token } = await login(h, h.example.requester);
+      const token = await login(h);
       const asked = await ask(h, token, { duration_minutes: 1 });
       const { mail } = await smtp.mail((m) => m.to.includes(h.example.approver.email) && m.mail.text.includes(String(asked.json.session_id)));
       assert.equal((await call('POST', `${h.approvals}/api/pending-approvals/${asked.json.session_id}/approve`, { token: tokenOf(linkIn(mail)) })).status, 200);
-      const { access_token: fresh } = await login(h, h.example.requester);
+      const fresh = await login(h);
       assert.equal((await invoices(h, fresh)).status, 200);
       const grant = (await call('GET', `${h.approvals}/v1/apps/${app}/grants?active=true`, { token: h.admin_key })).json.data.find((g) => g.request_id === asked.json.id);
       const end = Date.parse(grant.ends_at);
@@ -137,13 +132,13 @@ for (const database of ['sqlite', 'postgres']) {
       if (database === 'postgres') return;
       const again = await up({ args: ['--smtp', smtp.url], keep: true });
       const who = again.example.requester;
-      const asked = await ask(again, (await login(again, who)).access_token);
+      const asked = await ask(again, await login(again, who));
       assert.equal(asked.status, 201);
       await again.stop();
       const third = await up({ data: again.data, args: ['--smtp', smtp.url] });
       assert.deepEqual(third.example, again.example);
       assert.equal(third.admin_key, again.admin_key);
-      const { access_token: token } = await login(third, who);
+      const token = await login(third, who);
       assert.equal((await call('GET', `${third.approvals}/v1/apps/${app}/requests/${asked.json.id}`, { token })).json.state, 'CREATED');
       await third.stop();
     });
@@ -152,7 +147,7 @@ for (const database of ['sqlite', 'postgres']) {
 
 test('without SMTP the mail lies in the folder and on the mailbox page', async () => {
   const h = await up();
-  const { access_token: token } = await login(h, h.example.requester);
+  const token = await login(h);
   const asked = await ask(h, token);
   const mail = await mailIn(h.mail_dir, addressed(h.example.approver.email));
   assert.ok(linkIn(mail).includes('/external-approval?token='));
