@@ -73,3 +73,12 @@ pub trait Timer: Send + Sync {
     /// Returns after `pause`.
     async fn sleep(&self, pause: Duration);
 }
+
+/// Reads files that a configuration names (keys, trust stores), once, at load.
+pub trait Files: Send + Sync {
+    /// The bytes at `path`, or why there are none.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    fn read(&self, path: &str) -> Result<Vec<u8>, String>;
+}
