@@ -1,0 +1,115 @@
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use heimdall_types::Secret;
+
+use crate::Problem;
+
+/// Form tokens bound to a session: an HMAC of the session's id, so a token of another session is worth nothing and
+/// nothing has to be stored.
+#[derive(Clone)]
+pub struct Csrf(ring::hmac::Key);
+
+impl std::fmt::Debug for Csrf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Csrf")
+    }
+}
+
+impl Csrf {
+    /// Tokens under this key; every instance needs the same one.
+    pub fn new(key: &Secret) -> Self {
+        Self(ring::hmac::Key::new(
+            ring::hmac::HMAC_SHA256,
+            key.expose().as_bytes(),
+        ))
+    }
+
+    /// The hidden field's value for a session.
+    pub fn token(&self, session: &str) -> String {
+        URL_SAFE_NO_PAD.encode(ring::hmac::sign(
+            &self.0,
+            format!("csrf:{session}").as_bytes(),
+        ))
+    }
+
+    /// Checks a posted form: same origin, and the token of this session, compared in constant time.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn check(&self, request: &HttpRequest, session: &str, given: &str) -> Result<(), Problem> {
+        let given = URL_SAFE_NO_PAD.decode(given).unwrap_or_default();
+        let holds =
+            ring::hmac::verify(&self.0, format!("csrf:{session}").as_bytes(), &given).is_ok();
+        if holds && same_origin(request) {
+            return Ok(());
+        }
+        Err(Problem::forbidden(
+            "form_expired",
+            "this form is not valid any more, open the page again",
+        ))
+    }
+}
+
+/// Whether a request that changes something was made by a page of this very host. `Origin: null`, another origin and
+/// `Sec-Fetch-Site: cross-site` are not; a client that sends neither header (no browser of the last years) is.
+pub fn same_origin(request: &HttpRequest) -> bool {
+    let text = |name| {
+        request
+            .headers()
+            .get(name)
+            .map(|value: &header::HeaderValue| value.to_str().unwrap_or("null"))
+    };
+    if text(header::HeaderName::from_static("sec-fetch-site"))
+        .is_some_and(|site| site != "same-origin" && site != "none")
+    {
+        return false;
+    }
+    match text(header::ORIGIN) {
+        None => true,
+        Some(origin) => {
+            let host = origin.split_once("://").map(|(_, host)| host);
+            host.is_some() && host == text(header::HOST)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn request(headers: &[(&'static str, &'static str)]) -> HttpRequest {
+        let base = TestRequest::default().insert_header(("host", "a.example"));
+        headers
+            .iter()
+            .fold(base, |r, h| r.insert_header(*h))
+            .to_http_request()
+    }
+
+    #[test]
+    fn a_token_holds_for_its_session_only() {
+        let csrf = Csrf::new(&"key".into());
+        let token = csrf.token("ses_1");
+        assert!(csrf.check(&request(&[]), "ses_1", &token).is_ok());
+        assert!(csrf.check(&request(&[]), "ses_2", &token).is_err());
+        assert!(csrf.check(&request(&[]), "ses_1", "").is_err());
+        assert!(
+            csrf.check(&request(&[("origin", "null")]), "ses_1", &token)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn other_origins_are_told_apart() {
+        assert!(same_origin(&request(&[("origin", "https://a.example")])));
+        assert!(!same_origin(&request(&[("origin", "https://b.example")])));
+        assert!(!same_origin(&request(&[
+            ("origin", "https://a.example"),
+            ("sec-fetch-site", "cross-site")
+        ])));
+        assert!(!same_origin(&request(&[("origin", "null")])));
+    }
+}

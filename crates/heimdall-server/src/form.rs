@@ -1,0 +1,110 @@
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+
+use crate::{Problem, body, query};
+
+/// A form body (`application/x-www-form-urlencoded`), read as strictly as [`crate::Query`].
+#[derive(Debug, Clone)]
+pub struct Form<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, mut payload) = (request.clone(), payload.take());
+        async move {
+            if !body::is_type(&request, &["application/x-www-form-urlencoded"]) {
+                return Err(Problem::unsupported_media(
+                    "`application/x-www-form-urlencoded`",
+                ));
+            }
+            query::decode(&body::read(&request, &mut payload).await?).map(Self)
+        }
+        .boxed_local()
+    }
+}
+
+/// The parameters of an OAuth endpoint, from a form or a JSON object: parameters that are unknown are kept for the
+/// caller to ignore (RFC 6749 §3.2), one that is there twice is refused, an empty value counts as absent.
+#[derive(Debug, Clone, Default)]
+pub struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// The value of a parameter.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+impl FromRequest for Parameters {
+    type Error = crate::OAuthError;
+    type Future = LocalBoxFuture<'static, Result<Self, crate::OAuthError>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, mut payload) = (request.clone(), payload.take());
+        async move {
+            let bytes = body::read(&request, &mut payload).await?;
+            let mut pairs = if body::is_type(&request, &["application/x-www-form-urlencoded"]) {
+                query::pairs(&bytes)?
+            } else if body::is_type(&request, &["application/json"]) {
+                json_pairs(&bytes)?
+            } else {
+                return Err(Problem::unsupported_media(
+                    "`application/x-www-form-urlencoded` or `application/json`",
+                )
+                .into());
+            };
+            pairs.retain(|(_, value)| !value.is_empty());
+            Ok(Self(pairs))
+        }
+        .boxed_local()
+    }
+}
+
+// A parameter that we read must not pass for absent because its type is wrong; of the rest the type does not matter.
+fn json_pairs(bytes: &[u8]) -> Result<Vec<(String, String)>, Problem> {
+    let serde_json::Value::Object(members) = crate::strict_json::parse(bytes)? else {
+        return Err(Problem::bad_request(
+            "invalid_request",
+            "the body must be a JSON object",
+        ));
+    };
+    let mut pairs = Vec::with_capacity(members.len());
+    for (name, value) in members {
+        match value {
+            serde_json::Value::String(text) => pairs.push((name, text)),
+            serde_json::Value::Null => {}
+            _ if !KNOWN.contains(&name.as_str()) => {}
+            _ => return Err(Problem::bad_field(name, "must be a string")),
+        }
+    }
+    Ok(pairs)
+}
+
+const KNOWN: &[&str] = &[
+    "grant_type",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "assertion",
+    "scope",
+    "refresh_token",
+    "token",
+    "token_type_hint",
+    "resource",
+    "audience",
+    "subject_token",
+    "subject_token_type",
+    "actor_token",
+    "actor_token_type",
+    "requested_token_type",
+    "user_id",
+];
