@@ -177,7 +177,9 @@ fn environment(
         env.add_template_owned(name.clone(), text)
             .map_err(|cause| PagesError::Template { name, cause })?;
     }
-    env.add_function("asset", assets::url);
+    env.add_function("asset", |name: &str| {
+        Value::from_safe_string(assets::url(name))
+    });
     let (messages, default) = (Arc::clone(messages), Arc::clone(default_language));
     env.add_function(
         "t",
@@ -220,6 +222,12 @@ fn message(
             continue;
         };
         let value: Value = values.get(name)?;
+        if value.is_undefined() {
+            return Err(minijinja::Error::new(
+                minijinja::ErrorKind::UndefinedError,
+                format!("message `{key}` needs `{name}`"),
+            ));
+        }
         out.push_str(&value.to_string());
         rest = behind;
     }
