@@ -1,9 +1,15 @@
 //! The configuration file.
 
+mod overlay;
+mod read;
+
 use std::time::Duration;
 
+use heimdall_finalizer::settings::{Issues, Node};
+use heimdall_finalizer::yaml;
 use heimdall_types::Secret;
 
+use crate::gate::TrustedProxies;
 use crate::{LoadErrors, Source};
 
 /// Looks a variable up.
@@ -26,6 +32,13 @@ pub struct Config {
     pub providers: Providers,
     /// Whether key stores are watched.
     pub secrets_reload_enabled: bool,
+    /// Name of the file, for messages.
+    pub file: String,
+    pub(crate) respond: RespondCodes,
+    pub(crate) trusted: TrustedProxies,
+    pub(crate) no_cache: bool,
+    pub(crate) mechanisms: Option<Node>,
+    pub(crate) default_rule: Option<Node>,
 }
 
 /// A listener.
@@ -82,7 +95,7 @@ pub struct Tls {
 /// Cross-origin rules.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cors {
-    /// Origins.
+    /// Origins; empty is all.
     pub allowed_origins: Vec<String>,
     /// Methods.
     pub allowed_methods: Vec<String>,
@@ -99,10 +112,12 @@ pub struct Cors {
 /// Log settings.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Log {
-    /// `trace`, `debug`, `info`, `warn`, `error`, `disabled`, …
+    /// `trace`, `debug`, `info`, `warn`, `error`, `fatal`, `panic`.
     pub level: String,
     /// `text` or `gelf`.
     pub format: String,
+    /// Whether there is a line a request.
+    pub access_log: bool,
 }
 
 /// Where rules come from.
@@ -132,6 +147,35 @@ pub struct HttpEndpoint {
     pub watch_interval: Option<Duration>,
     /// How many endpoints there are; fetch them with `Engine::fetch_rules(index)`.
     pub endpoints: usize,
+    pub(crate) nodes: Vec<Node>,
+}
+
+/// Status codes of answers, and whether they say why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RespondCodes {
+    pub(crate) verbose: bool,
+    pub(crate) accepted: u16,
+    pub(crate) precondition: u16,
+    pub(crate) authentication: u16,
+    pub(crate) authorization: u16,
+    pub(crate) communication: u16,
+    pub(crate) internal: u16,
+    pub(crate) no_rule: u16,
+}
+
+impl Default for RespondCodes {
+    fn default() -> Self {
+        Self {
+            verbose: false,
+            accepted: 200,
+            precondition: 400,
+            authentication: 401,
+            authorization: 403,
+            communication: 502,
+            internal: 500,
+            no_rule: 404,
+        }
+    }
 }
 
 impl Config {
@@ -140,8 +184,18 @@ impl Config {
     ///
     /// # Errors
     /// All that is wrong, each with file, line, key and the nearest known name.
-    pub fn parse(source: &Source, env: EnvLookup<'_>, overlay: &[(String, String)], prefix: &str) -> Result<Self, LoadErrors> {
-        let _ = (source, env, overlay, prefix);
-        Ok(Self::default())
+    pub fn parse(
+        source: &Source,
+        env: EnvLookup<'_>,
+        overlay: &[(String, String)],
+        prefix: &str,
+    ) -> Result<Self, LoadErrors> {
+        let expanded = source.clone().expanded(env);
+        let mut tree = yaml::parse(&expanded.text)
+            .map_err(|issue| LoadErrors(vec![LoadErrors::from_issue(&source.name, issue)]))?;
+        overlay::apply(&mut tree, overlay, prefix);
+        let issues = Issues::default();
+        let config = read::config(&tree, &source.name, &issues);
+        LoadErrors::check(&source.name, issues, config)
     }
 }

@@ -6,7 +6,9 @@ mod config;
 mod engine;
 mod gate;
 mod load;
+mod matching;
 mod ports;
+mod rules;
 mod verdict;
 
 pub use config::{Config, Cors, EnvLookup, FileSystem, HttpEndpoint, Listener, Log, Providers, Serve, Tls};
