@@ -1,10 +1,13 @@
 //! Adapters that speak to the world: SMTP and a mailbox of files, webhooks, HTTP endpoints, OAuth 2 and JWKS.
 
 pub mod address;
+mod http;
 mod mailbox;
 mod smtp;
+pub mod tls;
 mod webhook;
 
+pub use self::http::HttpClient;
 pub use mailbox::Mailbox;
 pub use smtp::{MailSettingsError, Smtp};
 pub use webhook::WebhookPoster;

@@ -1,0 +1,175 @@
+//! Threads that serve: each has its own runtime, its own connections and its own pool of upstream connections.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::LocalSet;
+use tokio_rustls::TlsAcceptor;
+
+use crate::connection;
+use crate::guard::Timers;
+use crate::service::{Service, Shared};
+use crate::upstream::{Pool, UpstreamSettings};
+
+/// Files that stay free for upstreams, rules and logs, out of those this process may open.
+const SPARE_FILES: usize = 64;
+const OVERLOADED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\nretry-after: 1\r\n\r\n";
+
+/// How the workers serve.
+#[derive(Clone)]
+pub struct WorkerSettings {
+    /// Threads.
+    pub threads: usize,
+    /// TLS of the listener; called for each connection, so that a renewed certificate counts at once.
+    pub tls: Option<Arc<dyn Fn() -> TlsAcceptor + Send + Sync>>,
+    /// Timers of client connections.
+    pub timers: Timers,
+    /// Upstreams.
+    pub upstream: UpstreamSettings,
+    /// How long running requests get when the service stops.
+    pub grace: Duration,
+}
+
+struct Worker {
+    inbox: mpsc::UnboundedSender<(TcpStream, SocketAddr)>,
+    load: Arc<AtomicUsize>,
+}
+
+/// The threads that serve, and the task that feeds them.
+pub struct Workers {
+    stop: watch::Sender<bool>,
+    accepting: tokio::task::JoinHandle<()>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Serves what arrives at `listener`.
+    ///
+    /// # Errors
+    /// When a thread or a runtime cannot be made.
+    pub fn start(listener: TcpListener, shared: Arc<Shared>, settings: &WorkerSettings) -> io::Result<Self> {
+        let (stop, stopped) = watch::channel(false);
+        let (mut workers, mut threads) = (Vec::new(), Vec::new());
+        for number in 0..settings.threads.max(1) {
+            let (inbox, connections) = mpsc::unbounded_channel();
+            let load = Arc::new(AtomicUsize::new(0));
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let (shared, settings, count, stopped) = (shared.clone(), settings.clone(), load.clone(), stopped.clone());
+            let thread = std::thread::Builder::new()
+                .name(format!("proxy-{number}"))
+                .spawn(move || LocalSet::new().block_on(&runtime, work(connections, shared, settings, count, stopped)))?;
+            workers.push(Worker { inbox, load });
+            threads.push(thread);
+        }
+        let accepting = tokio::spawn(accept(listener, workers, shared, stopped));
+        Ok(Self { stop, accepting, threads })
+    }
+
+    /// Takes no new connection, lets running requests finish, and returns when all threads are done.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        let _ = self.accepting.await;
+        let threads = self.threads;
+        let _ = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                let _ = thread.join();
+            }
+        })
+        .await;
+    }
+}
+
+async fn accept(listener: TcpListener, workers: Vec<Worker>, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let most = most_connections();
+    // Given up for a moment when no file descriptor is left, so that clients are turned away instead of left waiting.
+    let mut spare = std::fs::File::open("/dev/null").ok();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        let open = workers.iter().map(|worker| worker.load.load(Ordering::Relaxed)).sum::<usize>();
+        shared.counters.connections.store(open as u64, Ordering::Relaxed);
+        match accepted {
+            Ok((stream, from)) if open < most => {
+                let Some(worker) = workers.iter().min_by_key(|worker| worker.load.load(Ordering::Relaxed)) else { return };
+                worker.load.fetch_add(1, Ordering::Relaxed);
+                if let Ok(stream) = stream.into_std() {
+                    // The threads outlive this task.
+                    let _ = worker.inbox.send((stream, from));
+                }
+            }
+            Ok((stream, _)) => shed(&stream, &shared),
+            Err(error) if matches!(error.raw_os_error(), Some(23 | 24)) => {
+                drop(spare.take());
+                if let Ok(Ok((stream, _))) = tokio::time::timeout(Duration::from_millis(10), listener.accept()).await {
+                    shed(&stream, &shared);
+                }
+                spare = std::fs::File::open("/dev/null").ok();
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            // The client was gone before it was accepted.
+            Err(_) => tokio::task::yield_now().await,
+        }
+    }
+}
+
+fn shed(stream: &tokio::net::TcpStream, shared: &Shared) {
+    shared.counters.shed.fetch_add(1, Ordering::Relaxed);
+    let _ = stream.try_write(OVERLOADED);
+}
+
+/// A request may need a second connection, to its upstream.
+fn most_connections() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse::<usize>().ok())
+        .unwrap_or(usize::MAX);
+    (files.saturating_sub(SPARE_FILES) / 2).max(8)
+}
+
+async fn work(
+    mut connections: mpsc::UnboundedReceiver<(TcpStream, SocketAddr)>,
+    shared: Arc<Shared>,
+    settings: WorkerSettings,
+    load: Arc<AtomicUsize>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let service = Service::new(shared, Pool::new(settings.upstream));
+    let open = Rc::new(());
+    loop {
+        let next = tokio::select! {
+            next = connections.recv() => next,
+            _ = stop.wait_for(|stop| *stop) => None,
+        };
+        let Some((stream, from)) = next else { break };
+        let done = Done(load.clone());
+        let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { continue };
+        let tls = settings.tls.as_ref().map(|acceptor| acceptor());
+        let (service, stop, token) = (service.clone(), stop.clone(), open.clone());
+        tokio::task::spawn_local(async move {
+            connection::serve(service, stream, from, tls, settings.timers, stop).await;
+            drop((done, token));
+        });
+    }
+    let limit = tokio::time::Instant::now() + settings.grace;
+    while Rc::strong_count(&open) > 1 && tokio::time::Instant::now() < limit {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+struct Done(Arc<AtomicUsize>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
