@@ -14,7 +14,7 @@ mod file;
 pub use file::StoredKey;
 
 /// How long a new key is published before it signs: the `max-age` that its readers are told.
-pub const PUBLISHED_BEFORE_SIGNING: Duration = Duration::from_secs(600);
+pub(crate) const PUBLISHED_BEFORE_SIGNING: Duration = Duration::from_secs(600);
 
 /// Key stores by path. Cheap to clone.
 #[derive(Clone)]

@@ -95,14 +95,21 @@ impl Url {
         format!("{}://{}{}{mark}{}", self.scheme, self.host, self.escaped_path(), self.raw_query)
     }
 
-    fn port(&self) -> &str {
+    /// The decoded path.
+    pub fn decoded_path(&self) -> &str {
+        &self.path
+    }
+
+    /// The port; empty when none is named.
+    pub fn port(&self) -> &str {
         match self.host.rsplit_once(':') {
             Some((_, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => port,
             _ => "",
         }
     }
 
-    fn hostname(&self) -> &str {
+    /// The host without the port.
+    pub fn hostname(&self) -> &str {
         let port = self.port();
         let host = if port.is_empty() { self.host.as_str() } else { self.host.strip_suffix(port).and_then(|rest| rest.strip_suffix(':')).unwrap_or_default() };
         host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)

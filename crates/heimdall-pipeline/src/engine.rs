@@ -2,9 +2,18 @@
 
 use std::sync::Arc;
 
+use heimdall_finalizer::settings::{Issues, Strictness};
+use heimdall_finalizer::{Failure, Kind, Scope};
 use heimdall_types::Timestamp;
+use serde_json::json;
 
-use crate::{Config, Deps, Gate, LoadErrors, Refusal, Request, Respond, RuleName, Source, Verdict};
+use crate::catalogue::Catalogue;
+use crate::config::{RespondCodes, Tls};
+use crate::endpoint::Endpoint;
+use crate::rules::{Compiler, Rule};
+use crate::snapshot::Snapshot;
+use crate::tools::Tools;
+use crate::{Config, Deps, Gate, HeaderView, LoadErrors, Refusal, Respond, Source};
 
 /// How verdicts are carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,10 +50,29 @@ impl Relaxed {
 
 /// The configuration, compiled: mechanisms, keys, caches. Lives as long as the process; cheap to clone.
 #[derive(Clone)]
-pub struct Engine(Arc<EngineState>);
+pub struct Engine(pub(crate) Arc<EngineState>);
 
-struct EngineState {
+pub(crate) struct EngineState {
     gate: Gate,
+    pub(crate) codes: RespondCodes,
+    pub(crate) tools: Tools,
+    catalogue: Catalogue,
+    pub(crate) default_rule: Option<Arc<Rule>>,
+    rule_endpoints: Vec<Endpoint>,
+}
+
+/// Kinds of failures that the host finds itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// The upstream can not be reached, or answers nonsense.
+    Communication,
+    /// The upstream does not answer in time.
+    Timeout,
+    /// The request is wrong.
+    Argument,
+    /// We are wrong.
+    Internal,
 }
 
 impl Engine {
@@ -53,8 +81,35 @@ impl Engine {
     /// # Errors
     /// All that is wrong, each with file, line, key and the nearest known name.
     pub fn new(config: &Config, mode: Mode, relaxed: Relaxed, deps: Deps) -> Result<Self, LoadErrors> {
-        let _ = (config, mode, relaxed, deps);
-        Ok(Self(Arc::new(EngineState { gate: Gate::default() })))
+        let issues = Issues::default();
+        enforce(config, relaxed, &issues);
+        let tools = Tools::new(deps, mode, relaxed, config.no_cache);
+        let catalogue = match &config.mechanisms {
+            Some(section) => Catalogue::build(section, &tools, &issues),
+            None => Catalogue::default(),
+        };
+        let compiler = Compiler { catalogue: &catalogue, tools: &tools, default_rule: None };
+        let default_rule = config.default_rule.as_ref().and_then(|node| compiler.default_rule(node, &issues));
+        let nodes = config.providers.http_endpoint.as_ref().map(|provider| provider.nodes.as_slice());
+        let rule_endpoints = nodes
+            .unwrap_or_default()
+            .iter()
+            .enumerate()
+            .filter_map(|(index, node)| {
+                let at = format!("providers.http_endpoint.endpoints[{index}]");
+                let endpoint = Endpoint::read(node, &at, Strictness::CATALOGUE, &tools, &issues)?;
+                Some(endpoint.with_defaults("GET", &[], &tools))
+            })
+            .collect();
+        LoadErrors::check(&config.file, issues, Some(()))?;
+        Ok(Self(Arc::new(EngineState {
+            gate: Gate::new(config.trusted.clone()),
+            codes: config.respond,
+            tools,
+            catalogue,
+            default_rule: default_rule.map(Arc::new),
+            rule_endpoints,
+        })))
     }
 
     /// Makes canonical requests.
@@ -75,13 +130,26 @@ impl Engine {
         }
     }
 
+    /// The answer to something that went wrong outside the pipeline, such as forwarding.
+    pub fn failed(&self, kind: FailureKind, reason: &str, headers: &dyn HeaderView) -> Respond {
+        let kind = match kind {
+            FailureKind::Communication => Kind::Communication,
+            FailureKind::Timeout => Kind::Timeout,
+            FailureKind::Argument => Kind::Argument,
+            FailureKind::Internal => Kind::Internal,
+        };
+        self.0.codes.answer(&Failure::new(kind, reason), None, headers)
+    }
+
     /// Compiles one rule set. `${VAR}` is expanded by `Source::expanded` before, where the provider allows it.
     ///
     /// # Errors
     /// All that is wrong with it.
     pub fn compile(&self, source: &Source) -> Result<Arc<RuleSet>, LoadErrors> {
-        let _ = source;
-        Ok(Arc::new(RuleSet { warnings: Vec::new() }))
+        let state = &self.0;
+        let default_rule = state.default_rule.as_deref();
+        let compiler = Compiler { catalogue: &state.catalogue, tools: &state.tools, default_rule };
+        compiler.rule_set(source).map(Arc::new)
     }
 
     /// Puts rule sets together: the index, and the check for conflicts between them.
@@ -89,8 +157,7 @@ impl Engine {
     /// # Errors
     /// Conflicts, with both places named.
     pub fn snapshot(&self, sets: &[Arc<RuleSet>]) -> Result<Snapshot, LoadErrors> {
-        let _ = sets;
-        Ok(Snapshot { engine: self.clone() })
+        Snapshot::build(self.clone(), sets)
     }
 
     /// Asks the HTTP rule endpoint number `index` of the configuration, with its authentication, retry and validator.
@@ -98,13 +165,30 @@ impl Engine {
     /// # Errors
     /// Unreachable, or an answer that is no rule set text.
     pub async fn fetch_rules(&self, index: usize, etag: Option<&str>) -> Result<Fetched, LoadErrors> {
-        let _ = (index, etag);
-        Ok(Fetched::Unchanged)
+        let Some(endpoint) = self.0.rule_endpoints.get(index) else {
+            return Err(LoadErrors::one("http_endpoint", "there is no such endpoint"));
+        };
+        let name = endpoint.url.source().to_owned();
+        let failed = |message: String| LoadErrors::one(&name, message);
+        let mut request =
+            endpoint.request(&Scope::default(), None).map_err(|failure| failed(failure.message().to_owned()))?;
+        request.headers.extend(etag.map(|etag| ("If-None-Match".to_owned(), etag.to_owned())));
+        let answer = self.0.tools.caller.call(endpoint, request, "rule set endpoint").await;
+        let answer = answer.map_err(|failure| failed(failure.message().to_owned()))?;
+        match answer.status {
+            304 => Ok(Fetched::Unchanged),
+            404 => Ok(Fetched::Gone),
+            200..300 => {
+                let text = String::from_utf8(answer.body.clone()).map_err(|_| failed("is no text".to_owned()))?;
+                Ok(Fetched::Changed(Source { name, text }, answer.header("etag").map(str::to_owned)))
+            }
+            status => Err(failed(format!("unexpected response code: {status}"))),
+        }
     }
 
     /// Paths of the key stores to watch.
     pub fn key_stores(&self) -> Vec<String> {
-        Vec::new()
+        self.0.tools.workshop.keys.paths()
     }
 
     /// A key store file changed: takes the new keys, or keeps the old ones and says why.
@@ -112,18 +196,32 @@ impl Engine {
     /// # Errors
     /// What is wrong with the new file; the old keys stay.
     pub fn reload_keys(&self, path: &str, bytes: &[u8]) -> Result<(), LoadErrors> {
-        let _ = (path, bytes);
-        Ok(())
+        self.0.tools.workshop.keys.reload(path, bytes).map_err(|message| LoadErrors::one(path, message))
     }
 
     /// The key set to publish at `/.well-known/jwks`.
     pub fn jwks(&self) -> Arc<Jwks> {
-        Arc::new(Jwks { body: "{\"keys\":[]}".into(), etag: "\"\"".into() })
+        let body = json!({ "keys": self.0.tools.workshop.keys.published() }).to_string();
+        let etag = format!("\"{}\"", heimdall_token::crypto::sha256_hex(body.as_bytes()));
+        Arc::new(Jwks { body, etag })
     }
 
     /// `kid` and end of validity of each certificate, for a metric.
     pub fn key_expiries(&self) -> Vec<(String, Timestamp)> {
-        Vec::new()
+        self.0.tools.workshop.keys.expiries()
+    }
+}
+
+/// What is refused unless it was switched off by name.
+fn enforce(config: &Config, relaxed: Relaxed, issues: &Issues) {
+    let listeners = [("serve", config.serve.listener.tls.as_ref()), ("management", config.management.tls.as_ref())];
+    for (section, tls) in listeners {
+        if tls.is_none_or(|tls: &Tls| tls.key_store.is_empty()) && !relaxed.ingress_tls {
+            issues.note(0, &format!("{section}.tls"), "is missing; TLS is required");
+        }
+    }
+    if config.trusted.has_everything() && !relaxed.trusted_proxies {
+        issues.note(0, "serve.trusted_proxies", "trusts everybody");
     }
 }
 
@@ -149,81 +247,19 @@ pub struct Jwks {
 
 /// A compiled rule set; kept to build the next snapshot without compiling it again.
 pub struct RuleSet {
+    pub(crate) rules: Vec<Arc<Rule>>,
     /// What is legal but probably not meant.
     pub warnings: Vec<String>,
 }
 
-/// All rules at one moment. Put it behind an atomic pointer; one request sees one snapshot.
-#[derive(Clone)]
-pub struct Snapshot {
-    engine: Engine,
-}
-
-impl Snapshot {
-    /// The rule that takes a request, the default rule, or none.
-    pub fn find(&self, request: &Request<'_>) -> Route {
-        let _ = request;
-        Route { engine: self.engine.clone() }
-    }
-}
-
-/// A request's rule.
-pub struct Route {
-    engine: Engine,
-}
-
-impl Route {
-    /// The rule; `None` when no rule takes the request (then [`Route::judge`] denies).
-    pub fn rule(&self) -> Option<&RuleName> {
-        None
+impl RuleSet {
+    /// How many rules it has.
+    pub fn len(&self) -> usize {
+        self.rules.len()
     }
 
-    /// Most bytes of the body to read before judging; `None` when no step looks at it.
-    /// A longer body is to be answered with 413.
-    pub fn body_limit(&self) -> Option<usize> {
-        None
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
     }
-
-    /// The verdict. Always one: an error denies.
-    pub async fn judge(&self, request: &Request<'_>, body: Option<&[u8]>) -> Verdict {
-        let _ = (request, body);
-        Verdict::Respond(Box::new(self.engine.refuse(&Refusal { status: 404, reason: "no rule".into() })))
-    }
-
-    /// The verdict and how it came about, step by step.
-    pub async fn explain(&self, request: &Request<'_>, body: Option<&[u8]>) -> (Verdict, Explanation) {
-        (self.judge(request, body).await, Explanation::default())
-    }
-}
-
-/// How a verdict came about.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
-pub struct Explanation {
-    /// `id` of the rule.
-    pub rule: Option<String>,
-    /// Where the rule stands.
-    pub source: Option<String>,
-    /// The path expression that matched.
-    pub path: Option<String>,
-    /// What the path expression captured.
-    pub captures: Vec<(String, String)>,
-    /// Each step in order.
-    pub steps: Vec<StepReport>,
-    /// The verdict of the shadow rule, where one stands beside.
-    pub shadow: Option<String>,
-}
-
-/// What one step did.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct StepReport {
-    /// `authenticator`, `authorizer`, …
-    pub stage: String,
-    /// Name of the mechanism.
-    pub mechanism: String,
-    /// `id` of the step.
-    pub step: String,
-    /// `ok`, `skipped` or the error.
-    pub outcome: String,
-    /// Microseconds.
-    pub micros: u64,
 }

@@ -8,6 +8,7 @@ mod glob;
 mod tree;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 pub(crate) use condition::{Conditions, PathParam, Pattern, PatternKind};
 pub(crate) use tree::{PathError, check_path};
@@ -24,7 +25,9 @@ pub(crate) struct Entry {
     /// Path expression.
     pub(crate) path: String,
     /// What else must hold.
-    pub(crate) conditions: Conditions,
+    pub(crate) conditions: Arc<Conditions>,
+    /// Judged beside another rule, never instead of one.
+    pub(crate) shadow: bool,
 }
 
 /// All entries, found by host and path.
@@ -34,6 +37,7 @@ pub(crate) struct Index {
     exact: HashMap<String, PathTree>,
     suffix: HashMap<String, PathTree>,
     any: PathTree,
+    shadows: bool,
 }
 
 /// An entry that takes a request, and what its path expression captured.
@@ -53,8 +57,14 @@ impl Index {
             None => self.exact.entry(entry.host.clone()).or_default(),
         };
         tree.insert(&entry.path, number)?;
+        self.shadows |= entry.shadow;
         self.entries.push(entry);
         Ok(number)
+    }
+
+    /// Whether any entry belongs to a shadow rule.
+    pub(crate) fn has_shadows(&self) -> bool {
+        self.shadows
     }
 
     pub(crate) fn entry(&self, number: usize) -> Option<&Entry> {
@@ -67,10 +77,11 @@ impl Index {
         trees.flat_map(PathTree::places)
     }
 
-    /// The first entry that takes a request, the most specific place first.
-    pub(crate) fn find(&self, request: &Request<'_>) -> Option<Found> {
+    /// The first entry that takes a request, the most specific place first; among shadows, or among the others.
+    pub(crate) fn find(&self, request: &Request<'_>, shadow: bool) -> Option<Found> {
         self.search(&request.host, &request.path, &mut |number, names, values| {
-            self.entries.get(number).is_some_and(|entry| entry.conditions.hold(request, names, values))
+            let entry = self.entries.get(number).filter(|entry| entry.shadow == shadow);
+            entry.is_some_and(|entry| entry.conditions.hold(request, names, values))
         })
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use heimdall_types::{Clock, Rng, Timestamp};
 
-use crate::{Http, Timer};
+use crate::{Files, Http, Timer};
 
 /// Whose token is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,15 +67,6 @@ pub trait Apis: Send + Sync {
 
     /// The feed of `api`, limited to one App where `app` names one.
     fn liveness(&self, api: &str, app: Option<&str>) -> Arc<dyn Liveness>;
-}
-
-/// Reads files that a configuration names (keys, trust stores), once, at load.
-pub trait Files: Send + Sync {
-    /// The bytes at `path`, or why there are none.
-    ///
-    /// # Errors
-    /// A sentence for the operator.
-    fn read(&self, path: &str) -> Result<Vec<u8>, String>;
 }
 
 /// Everything the pipeline is given. Cheap to clone.

@@ -32,7 +32,7 @@ pub struct Forward {
     /// Request target in origin form.
     pub target: String,
     /// Fields to append, names as the configuration spells them.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(Arc<str>, Arc<str>)>,
     /// Protocols (lower case) that this rule lets a client upgrade to.
     pub upgrade: Arc<[String]>,
     pub(crate) dropped: Dropped,
@@ -46,9 +46,9 @@ pub struct Accept {
     /// Status of the answer (`respond.with.accepted`).
     pub status: u16,
     /// Header fields for the upstream, in order. Owned names that got no value are in here with an empty one.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(Arc<str>, Arc<str>)>,
     /// Names the gateway has to take from the client's request (Envoy: `headers_to_remove`).
-    pub remove: Vec<String>,
+    pub remove: Arc<[String]>,
 }
 
 /// An answer to the client.
@@ -59,7 +59,7 @@ pub struct Respond {
     /// Status code.
     pub status: u16,
     /// Header fields.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(Arc<str>, Arc<str>)>,
     /// Body; empty for none.
     pub body: String,
     /// Why, for log and metrics; never for the client.
@@ -125,6 +125,22 @@ impl Forward {
         }
         !owns(&self.dropped.owned, name)
     }
+}
+
+impl Verdict {
+    /// What it comes to, in a few words.
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Forward(forward) => format!("forward to {}://{}{}", forward.scheme, forward.authority, forward.target),
+            Self::Accept(accept) => format!("accept with {}", accept.status),
+            Self::Respond(respond) => format!("respond with {}: {}", respond.status, respond.reason),
+        }
+    }
+}
+
+/// Whether a name is one of the fields that tell where a request came from; those are set last, by us.
+pub(crate) fn is_forwarding(name: &str) -> bool {
+    FORWARDING.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// Whether `name` is one of `owned`, also in a spelling that some server folds into it (`X_User_ID`).

@@ -1,10 +1,12 @@
 //! The keys of one file, ready to sign.
 
-use heimdall_types::Timestamp;
+use heimdall_token::{KeyFile, Signer};
+use heimdall_types::{Secret, Timestamp};
 use serde_json::Value;
 
 /// A key that signs, and what is published of it.
 pub struct StoredKey {
+    signer: Signer,
     kid: String,
     algorithm: &'static str,
     public: Value,
@@ -51,12 +53,28 @@ impl StoredKey {
 
     /// A JWT over these claims, which are a JSON object.
     pub(crate) fn sign(&self, claims: &str) -> Result<String, String> {
-        Err(claims.to_owned())
+        self.signer.sign_json(Some("JWT"), claims).map_err(|error| error.to_string())
     }
 }
 
 /// Reads a PEM or JWKS file.
 pub(super) fn parse(bytes: &[u8], password: Option<&str>) -> Result<Vec<StoredKey>, String> {
-    let _ = (bytes, password);
-    Err("not yet".to_owned())
+    let text = std::str::from_utf8(bytes).map_err(|_| "is no text".to_owned())?;
+    let file = KeyFile::parse(text, password.map(Secret::from).as_ref()).map_err(|error| error.to_string())?;
+    let keys: Vec<_> = file
+        .into_keys()
+        .into_iter()
+        .map(|key| {
+            let chain = key.certificates();
+            StoredKey {
+                kid: key.kid().to_owned(),
+                algorithm: key.algorithm().as_str(),
+                public: key.public().jwk(),
+                validity: chain.map(|chain| (chain.not_before(), chain.not_after())),
+                may_sign: true,
+                signer: Signer::new(key),
+            }
+        })
+        .collect();
+    if keys.is_empty() { Err("holds no key".to_owned()) } else { Ok(keys) }
 }
