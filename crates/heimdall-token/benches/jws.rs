@@ -1,0 +1,2 @@
+//! Placeholder until the owner writes it.
+fn main() {}
