@@ -1,10 +1,20 @@
 //! Identity-aware proxy and decision service: sockets and files around the verdict engine of `heimdall-pipeline`.
+//!
+//! [`start`] runs it inside another program (`heimdall up`); the program `heimdall-proxy` is [`commands::main`].
 
+pub mod commands;
 mod connection;
 mod cors;
 mod counters;
+mod environment;
 mod fields;
 pub mod guard;
+mod management;
+mod rules;
+mod run;
 mod service;
 mod upstream;
 mod workers;
+
+pub use environment::ConfigAt;
+pub use run::{Deps, Running, Settings, StartError, compile, start};

@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `heimdall-proxy`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    heimdall_proxy::commands::main()
+}

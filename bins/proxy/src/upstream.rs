@@ -15,7 +15,7 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
 
-pub use body::{Outgoing, Reply, ReplyError};
+pub use body::{Outgoing, Reply};
 pub(crate) use connect::LocalSpawn;
 
 /// How upstreams are treated.

@@ -27,8 +27,8 @@ const OVERLOADED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 
 pub struct WorkerSettings {
     /// Threads.
     pub threads: usize,
-    /// TLS of the listener; called for each connection, so that a renewed certificate counts at once.
-    pub tls: Option<Arc<dyn Fn() -> TlsAcceptor + Send + Sync>>,
+    /// TLS of the listener.
+    pub tls: Option<TlsAcceptor>,
     /// Timers of client connections.
     pub timers: Timers,
     /// Upstreams.
@@ -153,7 +153,7 @@ async fn work(
         let Some((stream, from)) = next else { break };
         let done = Done(load.clone());
         let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { continue };
-        let tls = settings.tls.as_ref().map(|acceptor| acceptor());
+        let tls = settings.tls.clone();
         let (service, stop, token) = (service.clone(), stop.clone(), open.clone());
         tokio::task::spawn_local(async move {
             connection::serve(service, stream, from, tls, settings.timers, stop).await;
