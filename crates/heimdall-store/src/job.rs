@@ -11,11 +11,13 @@ use crate::signal::{Committed, Touched};
 pub(crate) trait Job: Send {
     /// Whether anybody still waits for the answer. A job nobody waits for is not begun.
     fn wanted(&self) -> bool;
-    fn scope(&self) -> Scope;
+    fn scope(&self) -> &Scope;
     /// Does the work inside an open transaction. May be called again after the transaction was undone.
     fn run(&mut self, db: Db<'_>) -> Verdict;
     /// What to tell others after the commit.
     fn touched(&mut self) -> Vec<Committed>;
+    /// Hands the notes back: the connection only needed to look at them.
+    fn touch_again(&mut self, committed: Vec<Committed>);
     /// Answers the waiting caller: `Ok` once the transaction is durable (or was undone as the job asked).
     fn settle(self: Box<Self>, outcome: Result<(), Fault>);
 }
@@ -73,8 +75,8 @@ where
         !self.reply.is_closed()
     }
 
-    fn scope(&self) -> Scope {
-        self.scope.clone()
+    fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     fn run(&mut self, db: Db<'_>) -> Verdict {
@@ -95,6 +97,10 @@ where
 
     fn touched(&mut self) -> Vec<Committed> {
         self.touched.take()
+    }
+
+    fn touch_again(&mut self, committed: Vec<Committed>) {
+        self.touched.put(committed);
     }
 
     fn settle(self: Box<Self>, outcome: Result<(), Fault>) {

@@ -1,14 +1,28 @@
-//! PostgreSQL without libpq.
+//! PostgreSQL without libpq: threads that each own a connection, a listener, and the chainer.
+
+mod chainer;
+mod connect;
+mod listener;
+mod roles;
+mod session;
 
 use std::future::Future;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use diesel_async::async_connection_wrapper::BlockOn;
 use heimdall_types::Fault;
 use tokio::runtime::Runtime;
+use tokio::sync::{broadcast, watch};
+
+pub(crate) use connect::Server;
+use session::{Access, Session};
 
 use crate::error::OpenError;
 use crate::job::Job;
 use crate::signal::Committed;
+use crate::sqlite::{join, send, spawn};
 use crate::store::StoreSettings;
 
 /// Each thread that owns a connection drives it by a small runtime of its own: no hop to another thread on the way.
@@ -19,10 +33,7 @@ thread_local! {
 }
 
 impl BlockOn for ThreadRuntime {
-    #[expect(
-        clippy::panic,
-        reason = "a thread that cannot have a runtime is never given a connection"
-    )]
+    #[expect(clippy::panic, reason = "without a runtime no connection could have been made on this thread")]
     fn block_on<F: Future>(&self, future: F) -> F::Output {
         RUNTIME.with(|runtime| match runtime {
             Ok(runtime) => runtime.block_on(future),
@@ -35,19 +46,79 @@ impl BlockOn for ThreadRuntime {
     }
 }
 
-pub(crate) struct Postgres;
+/// The threads and their queues.
+pub(crate) struct Postgres {
+    read: Option<SyncSender<Box<dyn Job>>>,
+    write: Option<SyncSender<Box<dyn Job>>>,
+    closing: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+}
 
 impl Postgres {
-    pub(crate) fn open(
-        _: &StoreSettings,
-        _: &tokio::sync::broadcast::Sender<Committed>,
-    ) -> Result<Self, OpenError> {
-        Err(OpenError::Postgres("not yet".to_owned()))
+    /// Connects, checks (or, where allowed, migrates) the schema and the login, and starts the threads.
+    pub(crate) fn open(settings: &StoreSettings, signals: &broadcast::Sender<Committed>) -> Result<Self, OpenError> {
+        let server = Arc::new(Server::parse(settings.url.expose())?);
+        prepare(&server, settings)?;
+        let (closing, closed) = watch::channel(false);
+        let poke = Arc::new(chainer::Poke::default());
+        let mut threads = Vec::new();
+        let mut pool = |name: &str, access: Access, size: usize| -> Result<_, OpenError> {
+            let (queue, jobs) = sync_channel(settings.queue);
+            let jobs: Arc<Mutex<Receiver<Box<dyn Job>>>> = Arc::new(Mutex::new(jobs));
+            for _ in 0..size.max(1) {
+                let session = Session::new(Arc::clone(&server), access, signals.clone(), Arc::clone(&poke));
+                let jobs = Arc::clone(&jobs);
+                threads.push(spawn(name, move || session.serve(&jobs))?);
+            }
+            Ok(queue)
+        };
+        let read = pool("store-reader", Access::Read, settings.readers.unwrap_or(4))?;
+        let write = match settings.read_only {
+            true => None,
+            false => Some(pool("store-writer", Access::Write, settings.writers.unwrap_or(6))?),
+        };
+        if !settings.read_only {
+            let (server, poke, closed) = (Arc::clone(&server), Arc::clone(&poke), closed.clone());
+            threads.push(spawn("store-chainer", move || chainer::run(&server, &poke, &closed))?);
+        }
+        let signals = signals.clone();
+        threads.push(spawn("store-listener", move || listener::run(&server, &signals, closed))?);
+        Ok(Self { read: Some(read), write, closing, threads })
     }
-    pub(crate) fn read(&self, _: Box<dyn Job>) -> Result<(), Fault> {
-        Err(Fault::Conflict)
+
+    pub(crate) fn read(&self, job: Box<dyn Job>) -> Result<(), Fault> {
+        let queue = self.read.as_ref().ok_or_else(|| Fault::Unavailable("closed".to_owned()))?;
+        send(queue, job)
     }
-    pub(crate) fn write(&self, _: Box<dyn Job>) -> Result<(), Fault> {
-        Err(Fault::Conflict)
+
+    pub(crate) fn write(&self, job: Box<dyn Job>) -> Result<(), Fault> {
+        let queue = self.write.as_ref().ok_or_else(|| Fault::Unavailable("opened for reading only".to_owned()))?;
+        send(queue, job)
     }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.read = None;
+        self.write = None;
+        let _ = self.closing.send(true);
+        join(&mut self.threads);
+    }
+}
+
+/// On a thread of its own: the caller may stand inside a runtime, where nothing may block on another.
+fn prepare(server: &Arc<Server>, settings: &StoreSettings) -> Result<(), OpenError> {
+    let (server, manage) = (Arc::clone(server), settings.manage_schema);
+    let preparing = std::thread::spawn(move || {
+        let mut conn = server.connect().map_err(OpenError::Postgres)?;
+        if manage {
+            crate::migrations::postgres(&mut conn)?;
+            roles::create(&mut conn)?;
+        } else {
+            roles::refuse_privileged(&mut conn)?;
+            crate::migrations::known_to_postgres(&mut conn)?;
+        }
+        Ok(())
+    });
+    preparing.join().unwrap_or_else(|_| Err(OpenError::Thread("it panicked while connecting".to_owned())))
 }

@@ -80,4 +80,8 @@ impl Touched {
     pub(crate) fn take(&mut self) -> Vec<Committed> {
         std::mem::take(&mut self.0).into_values().collect()
     }
+
+    pub(crate) fn put(&mut self, committed: Vec<Committed>) {
+        self.0 = committed.into_iter().map(|notes| (notes.app_id.clone(), notes)).collect();
+    }
 }

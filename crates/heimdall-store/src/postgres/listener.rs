@@ -1,0 +1,91 @@
+//! Tells other instances what was committed, and hears it from them.
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use diesel_async::async_connection_wrapper::BlockOn;
+use futures_util::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{broadcast, watch};
+
+use super::ThreadRuntime;
+use super::connect::Server;
+use crate::conn::PgConnection;
+use crate::signal::Committed;
+
+/// PostgreSQL carries less than 8000 bytes.
+const LONGEST: usize = 7500;
+
+#[derive(Serialize, Deserialize)]
+struct Message {
+    /// Who already knows: the process that committed. Zero: nobody does.
+    from: u64,
+    committed: Vec<Committed>,
+}
+
+fn own_number() -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    use std::sync::OnceLock;
+    static NUMBER: OnceLock<u64> = OnceLock::new();
+    *NUMBER.get_or_init(|| RandomState::new().hash_one(std::process::id()) | 1)
+}
+
+/// Part of the transaction: it is heard when, and only if, that commits. This process tells itself without it.
+pub(super) fn notify(conn: &mut PgConnection, committed: &[Committed]) -> QueryResult<()> {
+    send(conn, own_number(), committed)
+}
+
+/// As [`notify`], to this process as well.
+pub(super) fn notify_everyone(conn: &mut PgConnection, committed: &[Committed]) -> QueryResult<()> {
+    send(conn, 0, committed)
+}
+
+fn send(conn: &mut PgConnection, from: u64, committed: &[Committed]) -> QueryResult<()> {
+    if committed.is_empty() {
+        return Ok(());
+    }
+    let text = |committed: Vec<Committed>| serde_json::to_string(&Message { from, committed }).unwrap_or_default();
+    let mut payload = text(committed.to_vec());
+    if payload.len() > LONGEST {
+        payload = text(vec![Committed::all()]);
+    }
+    diesel::sql_query("SELECT pg_notify('heimdall', $1)").bind::<Text, _>(payload).execute(conn).map(|_| ())
+}
+
+/// Runs until the store closes. After a loss whatever is kept in memory may be old, and everyone is told so.
+pub(super) fn run(server: &Server, signals: &broadcast::Sender<Committed>, mut closed: watch::Receiver<bool>) {
+    let mut first = true;
+    while !*closed.borrow() {
+        if let Ok(mut conn) = server.connect()
+            && conn.batch_execute("LISTEN heimdall").is_ok()
+        {
+            if !std::mem::take(&mut first) {
+                let _ = signals.send(Committed::all());
+            }
+            ThreadRuntime.block_on(listen(&mut conn, signals, &mut closed));
+        }
+        ThreadRuntime.block_on(async {
+            let _ = tokio::time::timeout(Duration::from_millis(200), closed.wait_for(|closed| *closed)).await;
+        });
+    }
+}
+
+async fn listen(conn: &mut PgConnection, signals: &broadcast::Sender<Committed>, closed: &mut watch::Receiver<bool>) {
+    let mut notifications = std::pin::pin!(conn.notifications_stream());
+    loop {
+        let next = tokio::select! {
+            next = notifications.next() => next,
+            _ = closed.wait_for(|closed| *closed) => return,
+        };
+        let Some(Ok(notification)) = next else { return };
+        let message: Message = serde_json::from_str(&notification.payload)
+            .unwrap_or_else(|_| Message { from: 0, committed: vec![Committed::all()] });
+        if message.from != own_number() {
+            for committed in message.committed {
+                let _ = signals.send(committed);
+            }
+        }
+    }
+}
