@@ -3,8 +3,7 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use heimdall_token::crypto::from_base64;
 use heimdall_types::Secret;
 
 use crate::Problem;
@@ -66,7 +65,7 @@ impl Authorization {
 }
 
 fn basic(encoded: &str) -> Option<Authorization> {
-    let text = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    let text = String::from_utf8(from_base64(encoded)?).ok()?;
     let (user, password) = text.split_once(':')?;
     Some(Authorization::Basic {
         user: form_decoded(user)?,

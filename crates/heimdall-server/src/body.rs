@@ -42,9 +42,12 @@ fn is_utf8(parameter: &str) -> bool {
     })
 }
 
-/// Reads the whole body: 415 when it is compressed, 413 over the limit (before anything is parsed), 408 when it
+/// Reads the whole body of a request: 415 when it is compressed, 413 over the limit (before anything is parsed), 408 when it
 /// trickles in for longer than ten seconds.
-pub(crate) async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, Problem> {
+///
+/// # Errors
+/// The three problems above, and 400 when the connection breaks.
+pub async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, Problem> {
     let limit = request
         .app_data::<BodyLimit>()
         .copied()

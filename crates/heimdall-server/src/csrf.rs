@@ -1,7 +1,6 @@
 use actix_web::HttpRequest;
 use actix_web::http::header;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use heimdall_token::crypto::{base64url, from_base64url, hmac_sha256, hmac_sha256_matches};
 use heimdall_types::Secret;
 
 use crate::Problem;
@@ -9,7 +8,7 @@ use crate::Problem;
 /// Form tokens bound to a session: an HMAC of the session's id, so a token of another session is worth nothing and
 /// nothing has to be stored.
 #[derive(Clone)]
-pub struct Csrf(ring::hmac::Key);
+pub struct Csrf(Secret);
 
 impl std::fmt::Debug for Csrf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -20,17 +19,14 @@ impl std::fmt::Debug for Csrf {
 impl Csrf {
     /// Tokens under this key; every instance needs the same one.
     pub fn new(key: &Secret) -> Self {
-        Self(ring::hmac::Key::new(
-            ring::hmac::HMAC_SHA256,
-            key.expose().as_bytes(),
-        ))
+        Self(key.clone())
     }
 
     /// The hidden field's value for a session.
     pub fn token(&self, session: &str) -> String {
-        URL_SAFE_NO_PAD.encode(ring::hmac::sign(
-            &self.0,
-            format!("csrf:{session}").as_bytes(),
+        base64url(&hmac_sha256(
+            self.0.expose().as_bytes(),
+            subject(session).as_bytes(),
         ))
     }
 
@@ -39,9 +35,12 @@ impl Csrf {
     /// # Errors
     /// 403.
     pub fn check(&self, request: &HttpRequest, session: &str, given: &str) -> Result<(), Problem> {
-        let given = URL_SAFE_NO_PAD.decode(given).unwrap_or_default();
-        let holds =
-            ring::hmac::verify(&self.0, format!("csrf:{session}").as_bytes(), &given).is_ok();
+        let given = from_base64url(given).unwrap_or_default();
+        let holds = hmac_sha256_matches(
+            self.0.expose().as_bytes(),
+            subject(session).as_bytes(),
+            &given,
+        );
         if holds && same_origin(request) {
             return Ok(());
         }
@@ -50,6 +49,10 @@ impl Csrf {
             "this form is not valid any more, open the page again",
         ))
     }
+}
+
+fn subject(session: &str) -> String {
+    format!("csrf:{session}")
 }
 
 /// Whether a request that changes something was made by a page of this very host. `Origin: null`, another origin and

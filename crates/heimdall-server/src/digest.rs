@@ -1,14 +1,10 @@
-//! The two digests that headers and logs need.
+//! The digest that headers and logs need.
+
+use heimdall_token::crypto::sha256_hex;
 
 /// The first `characters` hexadecimal characters of the SHA-256 of `data`.
 pub(crate) fn short_hash(data: &[u8], characters: usize) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, data);
-    digest
-        .as_ref()
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect::<String>()
-        .chars()
-        .take(characters)
-        .collect()
+    let mut hash = sha256_hex(data);
+    hash.truncate(characters);
+    hash
 }

@@ -35,7 +35,7 @@ pub mod telemetry;
 pub mod tls;
 
 pub use authorization::{Authorization, Bearer};
-pub use body::BodyLimit;
+pub use body::{BodyLimit, read as read_body};
 pub use clock::SystemClock;
 pub use csrf::{Csrf, same_origin};
 pub use edge::{Edge, PAGE_POLICY, RequestId};

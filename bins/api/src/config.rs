@@ -1,0 +1,133 @@
+//! The settings of `heimdall-api`: its part of the common file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use heimdall_server::config::SecretSource;
+use heimdall_server::telemetry::LogSettings;
+use heimdall_server::tls::TlsSettings;
+use heimdall_server::{Cidr, LimitSettings, ListenSettings};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+/// One file for all binaries; each reads what is common and its own section.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where everything is kept.
+    pub database: Database,
+    /// The key that seals private keys and secrets: 32 bytes in base64, as `file:…` or `${…}`.
+    pub root_key: Option<SecretSource>,
+    /// What is logged, and how.
+    pub log: LogSettings,
+    /// How often who may ask.
+    pub limits: LimitSettings,
+    /// Rules for webhooks.
+    pub webhooks: WebhookRules,
+    /// This binary's section.
+    pub api: Api,
+    /// A DNS server to ask instead of the system's, as `address:port`.
+    pub resolver: Option<String>,
+    /// Read by `heimdall-approvals`.
+    #[schema(value_type = Option<Object>)]
+    pub approvals: Option<IgnoredAny>,
+    /// Read by `heimdall-proxy`.
+    #[schema(value_type = Option<Object>)]
+    pub proxy: Option<IgnoredAny>,
+    /// Read by `heimdall-approvals`.
+    #[schema(value_type = Option<Object>)]
+    pub smtp: Option<IgnoredAny>,
+}
+
+/// Where everything is kept.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    /// `sqlite://PATH` or `postgres://user:password@host/name`.
+    pub url: SecretSource,
+}
+
+/// Rules for webhooks.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebhookRules {
+    /// Whether addresses of private networks and of this machine may be posted to.
+    pub allow_private: bool,
+}
+
+/// The section `api`.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Api {
+    /// Address and port; port 0 takes a free one.
+    #[schema(value_type = String)]
+    pub listen: SocketAddr,
+    /// The address callers use, without a path; the issuer is this plus `prefix`. By default that of `listen`.
+    pub base_url: Option<String>,
+    /// The path that everything lies under.
+    pub prefix: String,
+    /// Address of the portal, for hints in refusals.
+    pub portal_host: Option<String>,
+    /// Threads that serve requests; 0 takes one a core.
+    pub workers: usize,
+    /// Key and certificate of the listener.
+    pub tls: Option<TlsSettings>,
+    /// Networks of proxies that are believed about the source of a request.
+    #[schema(value_type = Vec<String>)]
+    pub trusted_proxies: Vec<Cidr>,
+    /// Folder with own templates and languages for the pages.
+    #[schema(value_type = Option<String>)]
+    pub pages: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            database: Database::default(),
+            root_key: None,
+            log: LogSettings::default(),
+            limits: LimitSettings::default(),
+            webhooks: WebhookRules::default(),
+            api: Api::default(),
+            resolver: None,
+            approvals: None,
+            proxy: None,
+            smtp: None,
+        }
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: SecretSource::Inline("sqlite://heimdall.db".into()) }
+    }
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            base_url: None,
+            prefix: "/heimdall".to_owned(),
+            portal_host: None,
+            workers: 0,
+            tls: None,
+            trusted_proxies: Vec::new(),
+            pages: None,
+        }
+    }
+}
+
+impl Api {
+    /// How the listener is set up.
+    pub fn listener(&self) -> ListenSettings {
+        ListenSettings { workers: self.workers, tls: self.tls.clone(), ..ListenSettings::at(self.listen) }
+    }
+
+    /// The address callers use, when the listener took `bound`.
+    pub fn base_url(&self, bound: SocketAddr) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let own = || format!("{scheme}://{bound}");
+        self.base_url.as_deref().map_or_else(own, |given| given.trim_end_matches('/').to_owned())
+    }
+}
