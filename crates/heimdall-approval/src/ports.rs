@@ -1,0 +1,154 @@
+//! What the approvals need from outside.
+
+use async_trait::async_trait;
+use heimdall_types::{
+    AppId, ApprovalId, Email, Fault, GrantId, Journal, Page, PageRequest, RequestId, Timestamp,
+    UserId,
+};
+
+use crate::decide::Event;
+use crate::definition::StepSpec;
+use crate::request::{Grant, Request, RequestState};
+use crate::state::{Approval, Person};
+
+/// A stored approval with its version.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// The state.
+    pub approval: Approval,
+    /// How many events it has seen.
+    pub version: i64,
+}
+
+/// Everything one decision does: applied whole or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Transition {
+    /// The approval's new state, the version it must have, and the events to append to its log.
+    pub approval: Option<(Box<Approval>, i64, Vec<Event>)>,
+    /// Insert (version 0) or update; a version that does not hold is a conflict.
+    pub requests: Vec<Request>,
+    /// Insert (version 0) or update.
+    pub grants: Vec<Grant>,
+    /// Users whose authority changes with this: the store appends a change note for each.
+    pub authority: Vec<(AppId, UserId, Timestamp)>,
+    /// Audit, events and notices.
+    pub journal: Journal,
+}
+
+/// Which requests are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestFilter {
+    /// Only this requester's.
+    pub requester: Option<UserId>,
+    /// Only in this state.
+    pub state: Option<RequestState>,
+}
+
+/// Which grants are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GrantFilter {
+    /// Only this user's.
+    pub user: Option<UserId>,
+    /// Only live ones (`true`) or only ended ones (`false`).
+    pub active: Option<bool>,
+}
+
+/// Approvals, and the one way anything changes.
+#[async_trait]
+pub trait ApprovalStore: Send + Sync {
+    /// An approval.
+    async fn approval(&self, app: &AppId, id: &ApprovalId) -> Result<Option<Stored>, Fault>;
+    /// Open approvals whose time is up at `now`, at most `limit`.
+    async fn due_approvals(&self, now: Timestamp, limit: u32) -> Result<Vec<Stored>, Fault>;
+    /// The next moment at which an approval or a grant changes by itself.
+    async fn next_due(&self) -> Result<Option<Timestamp>, Fault>;
+    /// Applies everything of `transition` in one transaction, or nothing.
+    ///
+    /// # Errors
+    /// `Conflict` when a version does not hold: load and decide again.
+    async fn apply(&self, transition: Transition) -> Result<(), Fault>;
+}
+
+/// Requests of the portal.
+#[async_trait]
+pub trait Requests: Send + Sync {
+    /// One request.
+    async fn request(&self, app: &AppId, id: &RequestId) -> Result<Option<Request>, Fault>;
+    /// The request with this number, over all Apps.
+    async fn session(&self, session_id: i64) -> Result<Option<Request>, Fault>;
+    /// The request that this approval decides.
+    async fn request_of(
+        &self,
+        app: &AppId,
+        approval: &ApprovalId,
+    ) -> Result<Option<Request>, Fault>;
+    /// Requests, newest first.
+    async fn requests(
+        &self,
+        app: &AppId,
+        filter: &RequestFilter,
+        page: &PageRequest,
+    ) -> Result<Page<Request>, Fault>;
+    /// Requests that wait for this person, oldest first.
+    async fn inbox(
+        &self,
+        app: &AppId,
+        person: &Person,
+        page: &PageRequest,
+    ) -> Result<Page<Request>, Fault>;
+}
+
+/// Grants.
+#[async_trait]
+pub trait Grants: Send + Sync {
+    /// One grant.
+    async fn grant(&self, app: &AppId, id: &GrantId) -> Result<Option<Grant>, Fault>;
+    /// Grants, newest first.
+    async fn grants(
+        &self,
+        app: &AppId,
+        filter: &GrantFilter,
+        page: &PageRequest,
+    ) -> Result<Page<Grant>, Fault>;
+    /// The grants of a request.
+    async fn grants_of(&self, app: &AppId, request: &RequestId) -> Result<Vec<Grant>, Fault>;
+    /// Live grants that start or end by `now`, at most `limit`.
+    async fn due_grants(&self, now: Timestamp, limit: u32) -> Result<Vec<Grant>, Fault>;
+}
+
+/// What a role says about being asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestableRole {
+    /// Its name.
+    pub name: String,
+    /// What it allows, for people.
+    pub description: String,
+    /// The longest grant, in minutes.
+    pub max_minutes: u32,
+    /// Who decides.
+    pub step: StepSpec,
+    /// Who is told without being asked.
+    pub informed: Vec<Email>,
+}
+
+/// Why a role cannot be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotRequestable {
+    /// There is no such role.
+    Unknown,
+    /// It is not open for requests.
+    Closed,
+    /// Nobody is named who would decide: an administrator must mend that.
+    NobodyDecides,
+}
+
+/// The roles of an App, as far as asking for them goes.
+#[async_trait]
+pub trait RoleBook: Send + Sync {
+    /// The role of this name.
+    async fn requestable(
+        &self,
+        app: &AppId,
+        name: &str,
+    ) -> Result<Result<RequestableRole, NotRequestable>, Fault>;
+}
