@@ -235,7 +235,7 @@ async fn fetch(http: &dyn Http, clock: &dyn Clock, request: HttpRequest) -> Resu
         .find(|known| known.eq_ignore_ascii_case(&scheme) || (scheme.is_empty() && *known == "Bearer"))
         .map_or(scheme.clone(), str::to_owned);
     let token = text("access_token")?;
-    if token.is_empty() || token.bytes().any(|byte| byte <= b' ' || byte >= 0x7f) {
+    if token.is_empty() || token.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
         return Err(Failure::new(Kind::Communication, "the answer holds no usable access token"));
     }
     Ok(AccessToken { token, scheme, expires })

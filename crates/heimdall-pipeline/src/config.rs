@@ -5,7 +5,7 @@ mod read;
 
 use std::time::Duration;
 
-use heimdall_finalizer::settings::{Issues, Node};
+use heimdall_finalizer::settings::{Issue, Issues, Node};
 use heimdall_finalizer::yaml;
 use heimdall_types::Secret;
 
@@ -37,6 +37,8 @@ pub struct Config {
     pub(crate) respond: RespondCodes,
     pub(crate) trusted: TrustedProxies,
     pub(crate) no_cache: bool,
+    /// What the format has and we have not; refused when served, not when only rules are looked at.
+    pub(crate) unsupported: Vec<Issue>,
     pub(crate) mechanisms: Option<Node>,
     pub(crate) default_rule: Option<Node>,
 }

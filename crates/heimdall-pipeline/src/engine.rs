@@ -83,6 +83,19 @@ impl Engine {
     pub fn new(config: &Config, mode: Mode, relaxed: Relaxed, deps: Deps) -> Result<Self, LoadErrors> {
         let issues = Issues::default();
         enforce(config, relaxed, &issues);
+        config.unsupported.iter().for_each(|issue| issues.push(issue.clone()));
+        Self::build(config, mode, relaxed, deps, issues)
+    }
+
+    /// Compiles a configuration only to look at rules with it: listeners and providers are not looked at.
+    ///
+    /// # Errors
+    /// As [`Engine::new`], for mechanisms and the default rule.
+    pub fn for_rules(config: &Config, mode: Mode, relaxed: Relaxed, deps: Deps) -> Result<Self, LoadErrors> {
+        Self::build(config, mode, relaxed, deps, Issues::default())
+    }
+
+    fn build(config: &Config, mode: Mode, relaxed: Relaxed, deps: Deps, issues: Issues) -> Result<Self, LoadErrors> {
         let tools = Tools::new(deps, mode, relaxed, config.no_cache);
         let catalogue = match &config.mechanisms {
             Some(section) => Catalogue::build(section, &tools, &issues),

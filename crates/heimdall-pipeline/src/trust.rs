@@ -1,37 +1,24 @@
-//! Certificates that are believed.
+//! Certificates of issuers' keys.
 
-use std::sync::Arc;
-
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use heimdall_token::TrustStore;
 use heimdall_types::Timestamp;
 
-/// Root certificates, in DER. An empty store believes none.
-#[derive(Clone, Default)]
-pub(crate) struct TrustStore(Arc<[Vec<u8>]>);
+/// Reads the certificates of a PEM file.
+pub(crate) fn parse(bytes: &[u8]) -> Result<TrustStore, String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "is no text".to_owned())?;
+    TrustStore::from_pem(text).map_err(|error| error.to_string())
+}
 
-impl TrustStore {
-    /// Reads the certificates of a PEM file.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
-        use base64::Engine as _;
-        let text = std::str::from_utf8(bytes).map_err(|_| "is no text".to_owned())?;
-        let mut roots = Vec::new();
-        let mut rest = text;
-        while let Some((_, after)) = rest.split_once("-----BEGIN CERTIFICATE-----") {
-            let (body, behind) = after.split_once("-----END CERTIFICATE-----").ok_or("is no PEM file")?;
-            let body: String = body.split_whitespace().collect();
-            let der = base64::engine::general_purpose::STANDARD.decode(body).map_err(|_| "is no PEM file".to_owned())?;
-            roots.push(der);
-            rest = behind;
-        }
-        if roots.is_empty() { Err("holds no certificate".to_owned()) } else { Ok(Self(roots.into())) }
-    }
+/// Whether a chain (`x5c`, the key's own certificate first) is believed.
+pub(crate) fn check(store: &TrustStore, chain: &[String], now: Timestamp) -> Result<(), String> {
+    let chain = chain.iter().map(|one| STANDARD.decode(one)).collect::<Result<Vec<_>, _>>();
+    let chain = chain.map_err(|_| "its certificates can not be read".to_owned())?;
+    store.check(&chain, now).map_err(|error| error.to_string())
+}
 
-    pub(crate) fn digest(&self) -> [u8; 32] {
-        heimdall_token::crypto::sha256(&self.0.concat())
-    }
-
-    /// Whether a chain (`x5c`, the key's own certificate first) leads to a root, is valid now, and may sign.
-    pub(crate) fn check(&self, chain: &[String], now: Timestamp) -> Result<(), String> {
-        let _ = (chain, now);
-        Err("its certificate is not trusted".to_owned())
-    }
+/// What a store depends on, for cache keys.
+pub(crate) fn digest(store: &TrustStore) -> [u8; 32] {
+    heimdall_token::crypto::sha256(&store.der().concat())
 }

@@ -71,7 +71,7 @@ pub(super) fn parse(bytes: &[u8], password: Option<&str>) -> Result<Vec<StoredKe
                 algorithm: key.algorithm().as_str(),
                 public: key.public().jwk(),
                 validity: chain.map(|chain| (chain.not_before(), chain.not_after())),
-                may_sign: true,
+                may_sign: chain.is_none_or(heimdall_token::CertificateChain::allows_signing),
                 signer: Signer::new(key),
             }
         })

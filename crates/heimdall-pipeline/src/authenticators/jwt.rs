@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use heimdall_finalizer::settings::Fields;
 use heimdall_finalizer::{Failure, Key, KeyParts, Kind, Scene, Scope};
-use heimdall_token::{Algorithm, Unverified};
+use heimdall_token::{Algorithm, TrustStore, Unverified};
 use heimdall_types::Timestamp;
 use serde_json::{Map, Value};
 
@@ -17,7 +17,7 @@ use crate::authenticators::source::Sources;
 use crate::endpoint::Endpoint;
 use crate::tokens::{IssuerKey, KeySet, KeySource, Verified};
 use crate::tools::Tools;
-use crate::trust::TrustStore;
+use crate::trust;
 
 const DEFAULT_TTL: Duration = Duration::from_secs(600);
 
@@ -61,7 +61,7 @@ impl JwtAuthenticator {
         let validate = fields.flag("validate_jwk").unwrap_or(true);
         let mut certificates = if validate { Certificates::Trusted(TrustStore::default()) } else { Certificates::Ignored };
         if let Some(path) = fields.text("trust_store") {
-            match tools.deps.files.read(path).and_then(|bytes| TrustStore::parse(&bytes)) {
+            match tools.deps.files.read(path).and_then(|bytes| trust::parse(&bytes)) {
                 Ok(store) if validate => certificates = Certificates::Trusted(store),
                 Ok(_) => {}
                 Err(message) => fields.wrong("trust_store", message),
@@ -100,7 +100,7 @@ impl JwtAuthenticator {
         self.assertions.add_to(&mut key);
         key.add_all(self.subject.key().into_iter());
         if let Certificates::Trusted(store) = &self.certificates {
-            key.add(&store.digest());
+            key.add(&trust::digest(store));
         }
         self.fixed = key;
         self
@@ -245,7 +245,7 @@ impl JwtAuthenticator {
 
     fn certificate_fits(&self, key: &IssuerKey, now: Timestamp) -> Result<(), String> {
         match &self.certificates {
-            Certificates::Trusted(store) if !key.certificates.is_empty() => store.check(&key.certificates, now),
+            Certificates::Trusted(store) if !key.certificates.is_empty() => trust::check(store, &key.certificates, now),
             _ => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use heimdall_finalizer::settings::{Fields, Issues, Node, NodeKind, Strictness};
+use heimdall_finalizer::settings::{Fields, Issue, Issues, Node, NodeKind, Strictness};
 
 use crate::config::{
     Config, Cors, FileSystem, HttpEndpoint, Listener, Log, Providers, RespondCodes, Serve, Tls,
@@ -47,7 +47,7 @@ pub(super) fn config(tree: &Node, file: &str, issues: &Issues) -> Option<Config>
         log(section, &mut config.log);
     }
     if let Some(section) = fields.section("cache") {
-        config.no_cache = cache(section);
+        config.no_cache = cache(section, &mut config.unsupported);
     }
     if let Some(mut section) = fields.section("metrics") {
         config.metrics = section.flag("enabled").unwrap_or(true);
@@ -67,7 +67,7 @@ pub(super) fn config(tree: &Node, file: &str, issues: &Issues) -> Option<Config>
     config.mechanisms = fields.node("mechanisms").cloned();
     config.default_rule = fields.node("default_rule").cloned();
     if let Some(section) = fields.section("providers") {
-        config.providers = providers(section);
+        config.providers = providers(section, &mut config.unsupported);
     }
     config.secrets_reload_enabled = fields.flag("secrets_reload_enabled").unwrap_or(false);
     fields.close();
@@ -277,7 +277,7 @@ fn log(mut fields: Fields<'_>, log: &mut Log) {
 }
 
 /// Whether there is to be no cache.
-fn cache(mut fields: Fields<'_>) -> bool {
+fn cache(mut fields: Fields<'_>, unsupported: &mut Vec<Issue>) -> bool {
     let kind = fields.text("type").unwrap_or("in-memory");
     let none = match kind {
         "noop" => true,
@@ -290,8 +290,9 @@ fn cache(mut fields: Fields<'_>) -> bool {
             false
         }
         "redis" | "redis-cluster" | "redis-sentinel" => {
-            fields.wrong("type", format!("`{kind}` is not supported; each instance caches in its own memory (`in-memory`)"));
-            fields.node("config");
+            let message = format!("`{kind}` is not supported; each instance caches in its own memory (`in-memory`)");
+            unsupported.push(Issue { line: fields.line(), key: fields.at("type"), message, nearest: None });
+            redis(&mut fields, kind);
             false
         }
         other => {
@@ -303,7 +304,22 @@ fn cache(mut fields: Fields<'_>) -> bool {
     none
 }
 
-fn providers(mut fields: Fields<'_>) -> Providers {
+/// The members that a Redis cache can not do without, so that a wrong configuration is told as such.
+fn redis(fields: &mut Fields<'_>, kind: &str) {
+    let wanted: &[&'static str] = match kind {
+        "redis" => &["address"],
+        "redis-cluster" => &["nodes"],
+        _ => &["nodes", "master"],
+    };
+    let config = fields.node("config");
+    for member in wanted {
+        if config.is_none_or(|config| config.get(member).is_none()) {
+            fields.wrong("config", format!("`{member}` is missing"));
+        }
+    }
+}
+
+fn providers(mut fields: Fields<'_>, unsupported: &mut Vec<Issue>) -> Providers {
     let file_system = fields.section("file_system").and_then(|mut section| {
         let src = section.required_text("src").map(str::to_owned);
         let watch = section.flag("watch").unwrap_or(false);
@@ -321,9 +337,10 @@ fn providers(mut fields: Fields<'_>) -> Providers {
         section.close();
         Some(HttpEndpoint { watch_interval: interval, endpoints: nodes.len(), nodes })
     });
-    for unsupported in ["cloud_blob", "kubernetes"] {
-        if fields.node(unsupported).is_some() {
-            fields.wrong(unsupported, format!("the provider `{unsupported}` is not supported; use `file_system` or `http_endpoint`"));
+    for provider in ["cloud_blob", "kubernetes"] {
+        if let Some(node) = fields.node(provider) {
+            let message = format!("the provider `{provider}` is not supported; use `file_system` or `http_endpoint`");
+            unsupported.push(Issue { line: node.line, key: fields.at(provider), message, nearest: None });
         }
     }
     fields.close();
