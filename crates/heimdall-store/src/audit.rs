@@ -1,6 +1,10 @@
 //! The audit: append-only, each row chained to the one before by its hash.
 
+mod verify;
+
 use crate::hash;
+
+pub use verify::{AuditFault, AuditReport, Checkpoint, CheckpointVerifier, Signature};
 
 /// What the hash of a row covers: exactly the stored texts.
 pub(crate) struct Content<'a> {

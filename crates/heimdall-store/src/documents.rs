@@ -30,7 +30,11 @@ impl Store {
     ///
     /// # Errors
     /// [`Fault::Unavailable`] when the database does not answer.
-    pub async fn document(&self, app: Option<&AppId>, key: &str) -> Result<Option<Document>, Fault> {
+    pub async fn document(
+        &self,
+        app: Option<&AppId>,
+        key: &str,
+    ) -> Result<Option<Document>, Fault> {
         let ((scope, owner), key) = (scope_of(app), key.to_owned());
         self.read(scope, move |c| find(c, &owner, &key)).await
     }
@@ -67,11 +71,23 @@ pub(crate) fn find(c: &mut Conn<'_>, owner: &str, key: &str) -> JobResult<Option
         .select((settings::version, settings::body))
         .first(c)
         .optional())?;
-    row.map(|(version, body)| Ok(Document { version, body: serde_json::from_str(&body)? })).transpose()
+    row.map(|(version, body)| {
+        Ok(Document {
+            version,
+            body: serde_json::from_str(&body)?,
+        })
+    })
+    .transpose()
 }
 
 /// Writes a document from inside another job; see [`Store::put_document`].
-pub(crate) fn put(c: &mut Conn<'_>, owner: &str, key: &str, expected: Option<i64>, body: &str) -> JobResult<i64> {
+pub(crate) fn put(
+    c: &mut Conn<'_>,
+    owner: &str,
+    key: &str,
+    expected: Option<i64>,
+    body: &str,
+) -> JobResult<i64> {
     let Some(expected) = expected else {
         let row = (
             settings::scope.eq(owner),

@@ -39,7 +39,10 @@ impl EventRow {
     }
 
     fn positioned(self) -> JobResult<Positioned> {
-        Ok(Positioned { position: self.position.unwrap_or_default(), event: self.event()? })
+        Ok(Positioned {
+            position: self.position.unwrap_or_default(),
+            event: self.event()?,
+        })
     }
 }
 
@@ -50,7 +53,13 @@ impl Store {
     ///
     /// # Errors
     /// [`Fault::Unavailable`] when the database does not answer.
-    pub async fn events(&self, app: &AppId, after: i64, kinds: &[String], limit: u32) -> Result<Vec<Positioned>, Fault> {
+    pub async fn events(
+        &self,
+        app: &AppId,
+        after: i64,
+        kinds: &[String],
+        limit: u32,
+    ) -> Result<Vec<Positioned>, Fault> {
         let (own, kinds) = (app.clone(), kinds.to_vec());
         self.read(app, move |c| {
             let rows: Vec<EventRow> = query!(c => {
@@ -83,7 +92,8 @@ impl Store {
     /// # Errors
     /// [`Fault::Unavailable`] when the database does not answer.
     pub async fn prune_feed(&self, before: Timestamp) -> Result<usize, Fault> {
-        self.write(Scope::System, move |c| Ok(prune(c, before)?)).await
+        self.write(Scope::System, move |c| Ok(prune(c, before)?))
+            .await
     }
 }
 

@@ -43,14 +43,23 @@ impl Store {
         patience: Duration,
     ) -> Result<Repetition, Fault> {
         let (scope, key, fingerprint) = (scope.to_owned(), key.to_owned(), fingerprint.to_owned());
-        self.write(Scope::System, move |c| begin(c, &scope, &key, &fingerprint, now, patience)).await
+        self.write(Scope::System, move |c| {
+            begin(c, &scope, &key, &fingerprint, now, patience)
+        })
+        .await
     }
 
     /// Keeps the answer of the request that holds the claim.
     ///
     /// # Errors
     /// [`Fault::Unavailable`] when the database does not answer.
-    pub async fn finish_idempotent(&self, scope: &str, key: &str, answer: &[u8], now: Timestamp) -> Result<(), Fault> {
+    pub async fn finish_idempotent(
+        &self,
+        scope: &str,
+        key: &str,
+        answer: &[u8],
+        now: Timestamp,
+    ) -> Result<(), Fault> {
         let (scope, key, answer) = (scope.to_owned(), key.to_owned(), answer.to_owned());
         self.write(Scope::System, move |c| {
             query!(c => diesel::update(idempotency::table.find((&scope, &key)))
@@ -109,8 +118,7 @@ fn begin(
     now: Timestamp,
     patience: Duration,
 ) -> JobResult<Repetition> {
-    let known: Option<Known> =
-        query!(c => idempotency::table.find((scope, key)).select(Known::as_select()).first(c).optional())?;
+    let known: Option<Known> = query!(c => idempotency::table.find((scope, key)).select(Known::as_select()).first(c).optional())?;
     match known {
         Some(known) if known.expires_at > now.millis() => Ok(if known.fingerprint != fingerprint {
             Repetition::Mismatch

@@ -274,13 +274,7 @@ pub(crate) fn deliver(
     event: &FeedEvent,
     due: Timestamp,
 ) -> JobResult<DeliveryId> {
-    let id = DeliveryId::generate(
-        due,
-        &Derived(hash::of_parts(&[
-            webhook.as_bytes(),
-            event.id.as_str().as_bytes(),
-        ])),
-    );
+    let id = DeliveryId::generate(due, &Derived::new(&[webhook, event.id.as_str()]));
     let row = NewDelivery {
         app_id: event.app_id.as_str(),
         id: id.as_str(),
@@ -298,8 +292,15 @@ pub(crate) fn deliver(
     Ok(id)
 }
 
-/// An id that follows from endpoint and event: a job that runs twice makes one delivery, and none needs luck.
-struct Derived([u8; 32]);
+/// Ids that follow from what they are for: a job that runs twice makes one row, and none needs luck.
+pub(crate) struct Derived([u8; 32]);
+
+impl Derived {
+    pub(crate) fn new(from: &[&str]) -> Self {
+        let parts: Vec<&[u8]> = from.iter().map(|text| text.as_bytes()).collect();
+        Self(hash::of_parts(&parts))
+    }
+}
 
 impl Rng for Derived {
     fn fill(&self, into: &mut [u8]) {

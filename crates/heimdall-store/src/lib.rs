@@ -69,6 +69,7 @@
 
 mod audit;
 mod conn;
+mod deliveries;
 mod documents;
 mod error;
 mod feed;
@@ -76,6 +77,7 @@ mod hash;
 mod idempotency;
 mod job;
 mod journal;
+mod keys;
 mod migrations;
 mod outbox;
 mod postgres;
@@ -84,6 +86,7 @@ mod signal;
 mod sqlite;
 mod store;
 
+pub use audit::{AuditFault, AuditReport, Checkpoint, CheckpointVerifier, Signature};
 pub use conn::Scope;
 pub use documents::Document;
 pub use error::OpenError;

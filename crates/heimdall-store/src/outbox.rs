@@ -45,7 +45,10 @@ impl NoticeRow {
     }
 
     fn leased(self) -> JobResult<Leased> {
-        Ok(Leased { attempts: self.attempts(), notice: self.notice()? })
+        Ok(Leased {
+            attempts: self.attempts(),
+            notice: self.notice()?,
+        })
     }
 
     fn dead(self) -> JobResult<DeadLetter> {
@@ -60,9 +63,17 @@ impl NoticeRow {
 
 #[async_trait]
 impl Outbox for Store {
-    async fn lease(&self, now: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<Leased>, Fault> {
+    async fn lease(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Leased>, Fault> {
         // Most times nothing waits; asking a reader keeps the writer out of it.
-        if !self.read(Scope::System, move |c| Ok(any_due(c, now)?)).await? {
+        if !self
+            .read(Scope::System, move |c| Ok(any_due(c, now)?))
+            .await?
+        {
             return Ok(Vec::new());
         }
         self.write(Scope::System, move |c| {
@@ -119,13 +130,22 @@ impl Outbox for Store {
         .await
     }
 
-    async fn dead(&self, app: Option<&AppId>, page: &PageRequest) -> Result<Page<DeadLetter>, Fault> {
+    async fn dead(
+        &self,
+        app: Option<&AppId>,
+        page: &PageRequest,
+    ) -> Result<Page<DeadLetter>, Fault> {
         let (app, page) = (app.cloned(), page.clone());
         let scope = app.as_ref().map_or(Scope::System, Scope::from);
         self.read(scope, move |c| {
             let rows = buried(c, app.as_ref(), &page)?;
-            let rows = rows.into_iter().map(NoticeRow::dead).collect::<JobResult<Vec<_>>>()?;
-            Ok(Page::cut(rows, page.limit, |letter| letter.notice.id.to_string()))
+            let rows = rows
+                .into_iter()
+                .map(NoticeRow::dead)
+                .collect::<JobResult<Vec<_>>>()?;
+            Ok(Page::cut(rows, page.limit, |letter| {
+                letter.notice.id.to_string()
+            }))
         })
         .await
     }
@@ -160,7 +180,12 @@ fn any_due(c: &mut Conn<'_>, now: Timestamp) -> QueryResult<bool> {
 fn due(c: &mut Conn<'_>, now: Timestamp, limit: u32) -> QueryResult<Vec<NoticeRow>> {
     let now = now.millis();
     let free = outbox::table
-        .filter(outbox::state.eq(WAITING).and(outbox::due.le(now)).and(outbox::leased_until.le(now)))
+        .filter(
+            outbox::state
+                .eq(WAITING)
+                .and(outbox::due.le(now))
+                .and(outbox::leased_until.le(now)),
+        )
         .order((outbox::due, outbox::id))
         .limit(limit.into())
         .select(outbox::id);
@@ -175,7 +200,11 @@ fn due(c: &mut Conn<'_>, now: Timestamp, limit: u32) -> QueryResult<Vec<NoticeRo
         .load(c))
 }
 
-fn buried(c: &mut Conn<'_>, app: Option<&AppId>, page: &PageRequest) -> Result<Vec<NoticeRow>, JobError> {
+fn buried(
+    c: &mut Conn<'_>,
+    app: Option<&AppId>,
+    page: &PageRequest,
+) -> Result<Vec<NoticeRow>, JobError> {
     Ok(query!(c => {
         let mut rows = outbox::table.filter(outbox::state.eq(DEAD)).into_boxed::<Backend>();
         if let Some(app) = app {

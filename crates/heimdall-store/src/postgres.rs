@@ -33,7 +33,10 @@ thread_local! {
 }
 
 impl BlockOn for ThreadRuntime {
-    #[expect(clippy::panic, reason = "without a runtime no connection could have been made on this thread")]
+    #[expect(
+        clippy::panic,
+        reason = "without a runtime no connection could have been made on this thread"
+    )]
     fn block_on<F: Future>(&self, future: F) -> F::Output {
         RUNTIME.with(|runtime| match runtime {
             Ok(runtime) => runtime.block_on(future),
@@ -56,7 +59,10 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     /// Connects, checks (or, where allowed, migrates) the schema and the login, and starts the threads.
-    pub(crate) fn open(settings: &StoreSettings, signals: &broadcast::Sender<Committed>) -> Result<Self, OpenError> {
+    pub(crate) fn open(
+        settings: &StoreSettings,
+        signals: &broadcast::Sender<Committed>,
+    ) -> Result<Self, OpenError> {
         let server = Arc::new(Server::parse(settings.url.expose())?);
         prepare(&server, settings)?;
         let (closing, closed) = watch::channel(false);
@@ -66,7 +72,12 @@ impl Postgres {
             let (queue, jobs) = sync_channel(settings.queue);
             let jobs: Arc<Mutex<Receiver<Box<dyn Job>>>> = Arc::new(Mutex::new(jobs));
             for _ in 0..size.max(1) {
-                let session = Session::new(Arc::clone(&server), access, signals.clone(), Arc::clone(&poke));
+                let session = Session::new(
+                    Arc::clone(&server),
+                    access,
+                    signals.clone(),
+                    Arc::clone(&poke),
+                );
                 let jobs = Arc::clone(&jobs);
                 threads.push(spawn(name, move || session.serve(&jobs))?);
             }
@@ -75,24 +86,43 @@ impl Postgres {
         let read = pool("store-reader", Access::Read, settings.readers.unwrap_or(4))?;
         let write = match settings.read_only {
             true => None,
-            false => Some(pool("store-writer", Access::Write, settings.writers.unwrap_or(6))?),
+            false => Some(pool(
+                "store-writer",
+                Access::Write,
+                settings.writers.unwrap_or(6),
+            )?),
         };
         if !settings.read_only {
             let (server, poke, closed) = (Arc::clone(&server), Arc::clone(&poke), closed.clone());
-            threads.push(spawn("store-chainer", move || chainer::run(&server, &poke, &closed))?);
+            threads.push(spawn("store-chainer", move || {
+                chainer::run(&server, &poke, &closed)
+            })?);
         }
         let signals = signals.clone();
-        threads.push(spawn("store-listener", move || listener::run(&server, &signals, closed))?);
-        Ok(Self { read: Some(read), write, closing, threads })
+        threads.push(spawn("store-listener", move || {
+            listener::run(&server, &signals, closed)
+        })?);
+        Ok(Self {
+            read: Some(read),
+            write,
+            closing,
+            threads,
+        })
     }
 
     pub(crate) fn read(&self, job: Box<dyn Job>) -> Result<(), Fault> {
-        let queue = self.read.as_ref().ok_or_else(|| Fault::Unavailable("closed".to_owned()))?;
+        let queue = self
+            .read
+            .as_ref()
+            .ok_or_else(|| Fault::Unavailable("closed".to_owned()))?;
         send(queue, job)
     }
 
     pub(crate) fn write(&self, job: Box<dyn Job>) -> Result<(), Fault> {
-        let queue = self.write.as_ref().ok_or_else(|| Fault::Unavailable("opened for reading only".to_owned()))?;
+        let queue = self
+            .write
+            .as_ref()
+            .ok_or_else(|| Fault::Unavailable("opened for reading only".to_owned()))?;
         send(queue, job)
     }
 }
@@ -120,5 +150,7 @@ fn prepare(server: &Arc<Server>, settings: &StoreSettings) -> Result<(), OpenErr
         }
         Ok(())
     });
-    preparing.join().unwrap_or_else(|_| Err(OpenError::Thread("it panicked while connecting".to_owned())))
+    preparing
+        .join()
+        .unwrap_or_else(|_| Err(OpenError::Thread("it panicked while connecting".to_owned())))
 }

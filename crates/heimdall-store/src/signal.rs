@@ -82,6 +82,9 @@ impl Touched {
     }
 
     pub(crate) fn put(&mut self, committed: Vec<Committed>) {
-        self.0 = committed.into_iter().map(|notes| (notes.app_id.clone(), notes)).collect();
+        self.0 = committed
+            .into_iter()
+            .map(|notes| (notes.app_id.clone(), notes))
+            .collect();
     }
 }

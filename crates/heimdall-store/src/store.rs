@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use heimdall_token::RootKey;
 use heimdall_types::{Fault, Secret};
 use tokio::sync::broadcast;
 
@@ -29,6 +30,9 @@ pub struct StoreSettings {
     /// transactions then take on the two narrow roles, which are created. For development and for `heimdall up`;
     /// SQLite always migrates. Default: no.
     pub manage_schema: bool,
+    /// Opens what is sealed at rest and must leave the process: the secrets of webhooks. Default: none, and then no
+    /// webhook is delivered.
+    pub root_key: Option<Arc<RootKey>>,
 }
 
 impl StoreSettings {
@@ -41,6 +45,7 @@ impl StoreSettings {
             writers: None,
             queue: 1024,
             manage_schema: false,
+            root_key: None,
         }
     }
 }
@@ -54,6 +59,7 @@ pub struct Store {
 struct Inner {
     backend: Backend,
     signals: broadcast::Sender<Committed>,
+    root_key: Option<Arc<RootKey>>,
 }
 
 enum Backend {
@@ -83,7 +89,11 @@ impl Store {
             Target::Postgres => Backend::Postgres(Postgres::open(settings, &signals)?),
         };
         Ok(Self {
-            inner: Arc::new(Inner { backend, signals }),
+            inner: Arc::new(Inner {
+                backend,
+                signals,
+                root_key: settings.root_key.clone(),
+            }),
         })
     }
 
@@ -112,6 +122,10 @@ impl Store {
     pub async fn ping(&self) -> Result<(), Fault> {
         self.read(Scope::System, |c| Ok(crate::journal::ping(c)?))
             .await
+    }
+
+    pub(crate) fn root_key(&self) -> Option<Arc<RootKey>> {
+        self.inner.root_key.clone()
     }
 
     /// Runs a reading job on one snapshot of the database.

@@ -38,8 +38,13 @@ impl Poke {
     }
 
     fn wait(&self) {
-        let Ok(waiting) = self.waiting.lock() else { return };
-        if let Ok((mut waiting, _)) = self.changed.wait_timeout_while(waiting, ROUND, |waiting| !*waiting) {
+        let Ok(waiting) = self.waiting.lock() else {
+            return;
+        };
+        if let Ok((mut waiting, _)) = self
+            .changed
+            .wait_timeout_while(waiting, ROUND, |waiting| !*waiting)
+        {
             *waiting = false;
         }
     }
@@ -75,13 +80,20 @@ struct Lease {
 
 fn round(conn: &mut PgConnection) -> JobResult<bool> {
     conn.batch_execute("BEGIN; SET LOCAL ROLE heimdall_system")?;
-    let lease: Lease = diesel::sql_query("SELECT pg_try_advisory_xact_lock(7164022) AS mine").get_result(conn)?;
+    let lease: Lease =
+        diesel::sql_query("SELECT pg_try_advisory_xact_lock(7164022) AS mine").get_result(conn)?;
     let mut touched = Touched::default();
     let mut more = false;
     if lease.mine {
-        let mut c = Conn { db: Db::Postgres(conn), scope: &Scope::System, touched: &mut touched };
+        let mut c = Conn {
+            db: Db::Postgres(conn),
+            scope: &Scope::System,
+            touched: &mut touched,
+        };
         more = chain(&mut c)?;
-        let Db::Postgres(conn) = c.db else { return Ok(false) };
+        let Db::Postgres(conn) = c.db else {
+            return Ok(false);
+        };
         listener::notify_everyone(conn, &c.touched.take())?;
     }
     conn.batch_execute("COMMIT")?;

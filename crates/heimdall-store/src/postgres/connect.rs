@@ -37,8 +37,14 @@ impl Server {
                 _ => rest.push(pair),
             }
         }
-        let text = if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) };
-        let mut config: Config = text.parse().map_err(|error: tokio_postgres::Error| OpenError::Url(error.to_string()))?;
+        let text = if rest.is_empty() {
+            base.to_owned()
+        } else {
+            format!("{base}?{}", rest.join("&"))
+        };
+        let mut config: Config = text
+            .parse()
+            .map_err(|error: tokio_postgres::Error| OpenError::Url(error.to_string()))?;
         config.connect_timeout(CONNECT_TIMEOUT);
         if config.get_application_name().is_none() {
             config.application_name("heimdall");
@@ -104,8 +110,12 @@ fn tls(authorities: Option<&str>) -> Result<rustls::ClientConfig, OpenError> {
     let mut roots = rustls::RootCertStore::empty();
     match authorities {
         Some(path) => {
-            let unreadable = |error: &dyn std::fmt::Display| OpenError::Url(format!("`sslrootcert={path}`: {error}"));
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
+            let unreadable = |error: &dyn std::fmt::Display| {
+                OpenError::Url(format!("`sslrootcert={path}`: {error}"))
+            };
+            for certificate in
+                CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))?
+            {
                 let certificate = certificate.map_err(|error| unreadable(&error))?;
                 roots.add(certificate).map_err(|error| unreadable(&error))?;
             }

@@ -46,16 +46,25 @@ fn send(conn: &mut PgConnection, from: u64, committed: &[Committed]) -> QueryRes
     if committed.is_empty() {
         return Ok(());
     }
-    let text = |committed: Vec<Committed>| serde_json::to_string(&Message { from, committed }).unwrap_or_default();
+    let text = |committed: Vec<Committed>| {
+        serde_json::to_string(&Message { from, committed }).unwrap_or_default()
+    };
     let mut payload = text(committed.to_vec());
     if payload.len() > LONGEST {
         payload = text(vec![Committed::all()]);
     }
-    diesel::sql_query("SELECT pg_notify('heimdall', $1)").bind::<Text, _>(payload).execute(conn).map(|_| ())
+    diesel::sql_query("SELECT pg_notify('heimdall', $1)")
+        .bind::<Text, _>(payload)
+        .execute(conn)
+        .map(|_| ())
 }
 
 /// Runs until the store closes. After a loss whatever is kept in memory may be old, and everyone is told so.
-pub(super) fn run(server: &Server, signals: &broadcast::Sender<Committed>, mut closed: watch::Receiver<bool>) {
+pub(super) fn run(
+    server: &Server,
+    signals: &broadcast::Sender<Committed>,
+    mut closed: watch::Receiver<bool>,
+) {
     let mut first = true;
     while !*closed.borrow() {
         if let Ok(mut conn) = server.connect()
@@ -67,12 +76,20 @@ pub(super) fn run(server: &Server, signals: &broadcast::Sender<Committed>, mut c
             ThreadRuntime.block_on(listen(&mut conn, signals, &mut closed));
         }
         ThreadRuntime.block_on(async {
-            let _ = tokio::time::timeout(Duration::from_millis(200), closed.wait_for(|closed| *closed)).await;
+            let _ = tokio::time::timeout(
+                Duration::from_millis(200),
+                closed.wait_for(|closed| *closed),
+            )
+            .await;
         });
     }
 }
 
-async fn listen(conn: &mut PgConnection, signals: &broadcast::Sender<Committed>, closed: &mut watch::Receiver<bool>) {
+async fn listen(
+    conn: &mut PgConnection,
+    signals: &broadcast::Sender<Committed>,
+    closed: &mut watch::Receiver<bool>,
+) {
     let mut notifications = std::pin::pin!(conn.notifications_stream());
     loop {
         let next = tokio::select! {
@@ -80,8 +97,11 @@ async fn listen(conn: &mut PgConnection, signals: &broadcast::Sender<Committed>,
             _ = closed.wait_for(|closed| *closed) => return,
         };
         let Some(Ok(notification)) = next else { return };
-        let message: Message = serde_json::from_str(&notification.payload)
-            .unwrap_or_else(|_| Message { from: 0, committed: vec![Committed::all()] });
+        let message: Message =
+            serde_json::from_str(&notification.payload).unwrap_or_else(|_| Message {
+                from: 0,
+                committed: vec![Committed::all()],
+            });
         if message.from != own_number() {
             for committed in message.committed {
                 let _ = signals.send(committed);

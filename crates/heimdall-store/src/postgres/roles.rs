@@ -19,14 +19,16 @@ pub(super) fn of(scope: &Scope) -> (&'static str, &str) {
 
 /// Creates the roles and sets rights and policies for all tables there are. Run again it changes nothing.
 pub(crate) fn create(conn: &mut PgConnection) -> Result<(), OpenError> {
-    conn.batch_execute("SELECT pg_advisory_lock(7164021)").map_err(failed)?;
+    conn.batch_execute("SELECT pg_advisory_lock(7164021)")
+        .map_err(failed)?;
     let done = conn.batch_execute(include_str!("roles.sql")).map_err(|error| {
         OpenError::Postgres(format!(
             "the roles `{APP_ROLE}` and `{SYSTEM_ROLE}` cannot be set up: {error}; a login with CREATEROLE can, or create \
              them beforehand and grant them to the owner of the tables"
         ))
     });
-    conn.batch_execute("SELECT pg_advisory_unlock(7164021)").map_err(failed)?;
+    conn.batch_execute("SELECT pg_advisory_unlock(7164021)")
+        .map_err(failed)?;
     done
 }
 
@@ -61,10 +63,16 @@ pub(super) fn refuse_privileged(conn: &mut PgConnection) -> Result<(), OpenError
     .get_result(conn)
     .map_err(failed)?;
     let what = match login {
-        Login { superuser: true, .. } => "a superuser",
+        Login {
+            superuser: true, ..
+        } => "a superuser",
         Login { bypass: true, .. } => "allowed to bypass row-level security",
         Login { owner: true, .. } => "the owner of the tables",
-        Login { member: false, role, .. } => {
+        Login {
+            member: false,
+            role,
+            ..
+        } => {
             return Err(OpenError::Postgres(format!(
                 "the role `{role}` is no member of `{APP_ROLE}` and `{SYSTEM_ROLE}`: run `heimdall migrate` as the owner, \
                  then GRANT {APP_ROLE}, {SYSTEM_ROLE} TO \"{role}\""
@@ -72,5 +80,8 @@ pub(super) fn refuse_privileged(conn: &mut PgConnection) -> Result<(), OpenError
         }
         _ => return Ok(()),
     };
-    Err(OpenError::Privileged { role: login.role, what })
+    Err(OpenError::Privileged {
+        role: login.role,
+        what,
+    })
 }

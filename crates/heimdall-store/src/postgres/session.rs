@@ -52,7 +52,14 @@ impl Session {
         signals: broadcast::Sender<Committed>,
         poke: Arc<Poke>,
     ) -> Self {
-        Self { server, access, signals, poke, conn: None, refused_at: None }
+        Self {
+            server,
+            access,
+            signals,
+            poke,
+            conn: None,
+            refused_at: None,
+        }
     }
 
     /// Runs jobs until nobody can send any more.
@@ -113,7 +120,11 @@ impl Session {
                 conn.batch_execute("ROLLBACK").map_err(stopped)?;
                 return Err(Stopped::Again);
             }
-            Verdict::Lost => return Err(Stopped::Lost("the connection to PostgreSQL broke".to_owned())),
+            Verdict::Lost => {
+                return Err(Stopped::Lost(
+                    "the connection to PostgreSQL broke".to_owned(),
+                ));
+            }
         }
         let touched = job.touched();
         let told = listener::notify(conn, &touched).map_err(stopped);
@@ -135,7 +146,11 @@ impl Session {
         if self.access == Access::Read {
             return Ok(());
         }
-        let unknown = || Stopped::Failed(Fault::Unavailable(format!("a commit's outcome is unknown: {error}")));
+        let unknown = || {
+            Stopped::Failed(Fault::Unavailable(format!(
+                "a commit's outcome is unknown: {error}"
+            )))
+        };
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(8) {
             self.refused_at = None;
@@ -143,7 +158,9 @@ impl Session {
                 match fate(conn, id) {
                     Ok(Some(fate)) if fate == "committed" => return Ok(()),
                     Ok(Some(fate)) if fate == "aborted" => {
-                        return Err(Stopped::Lost("the transaction was undone with its connection".to_owned()));
+                        return Err(Stopped::Lost(
+                            "the transaction was undone with its connection".to_owned(),
+                        ));
                     }
                     Ok(Some(_)) => {}
                     Ok(None) => return Err(unknown()),
@@ -168,7 +185,9 @@ impl Session {
                 }
             }
         }
-        self.conn.as_mut().ok_or_else(|| Fault::Unavailable("PostgreSQL is away".to_owned()))
+        self.conn
+            .as_mut()
+            .ok_or_else(|| Fault::Unavailable("PostgreSQL is away".to_owned()))
     }
 }
 
@@ -194,12 +213,17 @@ fn begin(conn: &mut PgConnection, access: Access, job: &dyn Job) -> Result<Strin
              FROM (SELECT set_config('role', $1, true), set_config('heimdall.app_id', $2, true)) AS settings"
         }
     };
-    let row: One = diesel::sql_query(select).bind::<Text, _>(role).bind::<Text, _>(app).get_result(conn)?;
+    let row: One = diesel::sql_query(select)
+        .bind::<Text, _>(role)
+        .bind::<Text, _>(app)
+        .get_result(conn)?;
     Ok(row.value.unwrap_or_default())
 }
 
 fn fate(conn: &mut PgConnection, id: &str) -> Result<Option<String>, DieselError> {
-    let row: One = diesel::sql_query("SELECT pg_xact_status($1::text::xid8) AS value").bind::<Text, _>(id).get_result(conn)?;
+    let row: One = diesel::sql_query("SELECT pg_xact_status($1::text::xid8) AS value")
+        .bind::<Text, _>(id)
+        .get_result(conn)?;
     Ok(row.value)
 }
 

@@ -92,7 +92,6 @@ diesel::table! {
     signing_keys (kid) {
         kid -> Text,
         version -> BigInt,
-        state -> Text,
         sealed -> Nullable<Binary>,
         body -> Text,
     }

@@ -90,7 +90,6 @@ CREATE INDEX webhook_deliveries_by_endpoint ON webhook_deliveries (app_id, webho
 CREATE TABLE signing_keys (
     kid TEXT NOT NULL PRIMARY KEY,
     version BIGINT NOT NULL,
-    state TEXT NOT NULL,
     sealed BLOB,
     body TEXT NOT NULL
 );

@@ -1,0 +1,278 @@
+//! The queue of webhook deliveries.
+
+use async_trait::async_trait;
+use diesel::prelude::*;
+use heimdall_notifier::{Deliveries, Delivery, Fate, Outcome};
+use heimdall_token::{RootKey, crypto};
+use heimdall_types::{
+    Actor, AppId, AuditEntry, EventId, Fault, FeedEvent, Journal, Secret, Timestamp,
+};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::conn::{Conn, JobResult, Scope, query};
+use crate::journal::{self, Derived};
+use crate::outbox::{DEAD, WAITING};
+use crate::schema::foundation::{feed, webhook_deliveries as deliveries, webhooks};
+use crate::store::Store;
+
+const DELIVERED: &str = "delivered";
+/// So many tries are kept with a delivery.
+const HISTORY: usize = 20;
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = deliveries)]
+struct DeliveryRow {
+    app_id: String,
+    id: String,
+    webhook_id: String,
+    event_id: String,
+    attempts: i64,
+    first_due: i64,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = webhooks)]
+struct Endpoint {
+    url: String,
+    secrets: String,
+}
+
+#[async_trait]
+impl Deliveries for Store {
+    async fn lease(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, Fault> {
+        // Most times nothing waits; asking a reader keeps the writer out of it.
+        if self
+            .read(Scope::System, move |c| Ok(free_endpoints(c, now, 1)?))
+            .await?
+            .is_empty()
+        {
+            return Ok(Vec::new());
+        }
+        let root = self.root_key();
+        self.write(Scope::System, move |c| {
+            let mut taken = Vec::new();
+            for (app, webhook) in free_endpoints(c, now, limit)? {
+                let Some(row) = first_due(c, &app, &webhook, now)? else {
+                    continue;
+                };
+                query!(c => diesel::update(deliveries::table.find((&row.app_id, &row.id)))
+                    .set(deliveries::leased_until.eq(until.millis()))
+                    .execute(c))?;
+                match complete(c, &row, root.as_deref(), now)? {
+                    Some(delivery) => taken.push(delivery),
+                    None => {
+                        query!(c => diesel::update(deliveries::table.find((&row.app_id, &row.id)))
+                            .set(deliveries::state.eq(DEAD))
+                            .execute(c))?;
+                    }
+                }
+            }
+            Ok(taken)
+        })
+        .await
+    }
+
+    async fn record(
+        &self,
+        delivery: &Delivery,
+        outcome: &Outcome,
+        fate: Fate,
+    ) -> Result<(), Fault> {
+        let (delivery, outcome) = (delivery.clone(), outcome.clone());
+        self.write(&delivery.app_id.clone(), move |c| {
+            let key = (delivery.app_id.as_str(), delivery.id.as_str());
+            let history: Option<String> = query!(c => deliveries::table
+                .find(key)
+                .select(deliveries::history)
+                .first(c)
+                .optional())?;
+            // The endpoint was deleted meanwhile, and its deliveries with it.
+            let Some(history) = history else {
+                return Ok(());
+            };
+            let mut history: Vec<Outcome> = serde_json::from_str(&history)?;
+            history.push(outcome.clone());
+            let surplus = history.len().saturating_sub(HISTORY);
+            let history = serde_json::to_string(history.get(surplus..).unwrap_or_default())?;
+            let (state, due) = match fate {
+                Fate::Delivered => (DELIVERED, outcome.at),
+                Fate::Again(at) => (WAITING, at),
+                Fate::Dead | Fate::Disable => (DEAD, outcome.at),
+            };
+            query!(c => diesel::update(deliveries::table.find(key))
+                .set((
+                    deliveries::state.eq(state),
+                    deliveries::due.eq(due.millis()),
+                    deliveries::attempts.eq(deliveries::attempts + 1),
+                    deliveries::leased_until.eq(0),
+                    deliveries::history.eq(&history),
+                ))
+                .execute(c))?;
+            if fate == Fate::Disable {
+                disable(c, &delivery, &outcome)
+            } else {
+                Ok(())
+            }
+        })
+        .await
+    }
+}
+
+/// Endpoints with something due and nothing under way, those that waited longest first.
+fn free_endpoints(
+    c: &mut Conn<'_>,
+    now: Timestamp,
+    limit: u32,
+) -> QueryResult<Vec<(String, String)>> {
+    let now = now.millis();
+    let busy: Vec<String> = query!(c => deliveries::table
+        .filter(deliveries::state.eq(WAITING).and(deliveries::leased_until.gt(now)))
+        .select(deliveries::webhook_id)
+        .load(c))?;
+    query!(c => deliveries::table
+        .filter(deliveries::state.eq(WAITING).and(deliveries::due.le(now)))
+        .filter(deliveries::webhook_id.ne_all(&busy))
+        .group_by((deliveries::app_id, deliveries::webhook_id))
+        .order(diesel::dsl::min(deliveries::due))
+        .limit(limit.into())
+        .select((deliveries::app_id, deliveries::webhook_id))
+        .load(c))
+}
+
+fn first_due(
+    c: &mut Conn<'_>,
+    app: &str,
+    webhook: &str,
+    now: Timestamp,
+) -> QueryResult<Option<DeliveryRow>> {
+    query!(c => deliveries::table
+        .filter(deliveries::app_id.eq(app).and(deliveries::webhook_id.eq(webhook)))
+        .filter(deliveries::state.eq(WAITING).and(deliveries::due.le(now.millis())))
+        .order((deliveries::due, deliveries::id))
+        .select(DeliveryRow::as_select())
+        .first(c)
+        .optional())
+}
+
+/// What the worker needs to send it; `None` when endpoint or event are gone, or the endpoint was disabled.
+fn complete(
+    c: &mut Conn<'_>,
+    row: &DeliveryRow,
+    root: Option<&RootKey>,
+    now: Timestamp,
+) -> JobResult<Option<Delivery>> {
+    let endpoint: Option<Endpoint> = query!(c => webhooks::table
+        .find((&row.app_id, &row.webhook_id))
+        .filter(webhooks::enabled.eq(true))
+        .select(Endpoint::as_select())
+        .first(c)
+        .optional())?;
+    let event: Option<(String, String)> = query!(c => feed::table
+        .filter(feed::app_id.eq(&row.app_id).and(feed::id.eq(&row.event_id)))
+        .select((feed::kind, feed::data))
+        .first(c)
+        .optional())?;
+    let (Some(endpoint), Some((kind, data))) = (endpoint, event) else {
+        return Ok(None);
+    };
+    let data = RawValue::from_string(data)?;
+    Ok(Some(Delivery {
+        id: row.id.parse()?,
+        app_id: row.app_id.parse()?,
+        webhook_id: row.webhook_id.parse()?,
+        event_id: row.event_id.parse()?,
+        secrets: secrets(&row.webhook_id, &endpoint.secrets, root, now)?,
+        url: endpoint.url,
+        // The stored text goes in as it is: the same bytes at every try.
+        body: serde_json::to_string(&Body {
+            kind: &kind,
+            data: &data,
+        })?,
+        attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+        first_due: Timestamp::from_millis(row.first_due),
+    }))
+}
+
+#[derive(serde::Serialize)]
+struct Body<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    data: &'a RawValue,
+}
+
+#[derive(serde::Deserialize)]
+struct Sealed {
+    sealed: String,
+    until: Option<Timestamp>,
+}
+
+/// The secrets that count at this moment, newest first.
+fn secrets(
+    webhook: &str,
+    sealed: &str,
+    root: Option<&RootKey>,
+    now: Timestamp,
+) -> Result<Vec<Secret>, Fault> {
+    let unreadable =
+        || Fault::Corrupt("the secret of a webhook cannot be opened with this root key".to_owned());
+    let root = root.ok_or_else(|| {
+        Fault::Unavailable("the store was opened without the root key".to_owned())
+    })?;
+    let sealed: Vec<Sealed> = serde_json::from_str(sealed).map_err(|_| unreadable())?;
+    sealed
+        .iter()
+        .filter(|secret| secret.until.is_none_or(|until| now < until))
+        .map(|secret| {
+            let bytes = crypto::from_base64(&secret.sealed).ok_or_else(unreadable)?;
+            let plain = root
+                .open(&format!("webhook:{webhook}"), &bytes)
+                .map_err(|_| unreadable())?;
+            std::str::from_utf8(&plain)
+                .map(Secret::from)
+                .map_err(|_| unreadable())
+        })
+        .collect()
+}
+
+fn disable(c: &mut Conn<'_>, delivery: &Delivery, outcome: &Outcome) -> JobResult<()> {
+    let (app, webhook) = (&delivery.app_id, delivery.webhook_id.as_str());
+    let rows = query!(c => diesel::update(webhooks::table.find((app.as_str(), webhook)).filter(webhooks::enabled.eq(true)))
+        .set((webhooks::enabled.eq(false), webhooks::version.eq(webhooks::version + 1)))
+        .execute(c))?;
+    if rows == 0 {
+        return Ok(());
+    }
+    journal::write(c, &disabled(app, webhook, delivery, outcome))
+}
+
+fn disabled(app: &AppId, webhook: &str, delivery: &Delivery, outcome: &Outcome) -> Journal {
+    let data = json!({
+        "app_id": app.as_str(), "webhook_id": webhook, "delivery_id": delivery.id.as_str(),
+        "status": outcome.status, "attempts": delivery.attempts + 1,
+    });
+    let luck = Derived::new(&["disabled", delivery.id.as_str()]);
+    Journal {
+        audit: vec![AuditEntry {
+            app_id: Some(app.clone()),
+            at: outcome.at,
+            actor: Actor::System,
+            action: "webhook.disabled".to_owned(),
+            target: webhook.to_owned(),
+            data: data.clone(),
+        }],
+        events: vec![FeedEvent {
+            id: EventId::generate(outcome.at, &luck),
+            app_id: app.clone(),
+            at: outcome.at,
+            kind: "webhook.disabled".to_owned(),
+            data,
+        }],
+        notices: Vec::new(),
+    }
+}

@@ -1,0 +1,85 @@
+//! One suite of claims; each runs on a database in memory, on a SQLite file and on a real PostgreSQL.
+
+#[path = "contract/foundation.rs"]
+mod foundation;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use heimdall_store::{Store, StoreSettings};
+use heimdall_testkit::Postgres;
+
+/// One server for all tests of this process; every test has its own database.
+fn postgres() -> &'static Postgres {
+    static SERVER: OnceLock<Postgres> = OnceLock::new();
+    SERVER.get_or_init(Postgres::start)
+}
+
+fn folder() -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let name = format!(
+        "heimdall-store-{}-{}",
+        std::process::id(),
+        COUNT.fetch_add(1, Ordering::SeqCst)
+    );
+    std::env::temp_dir().join(name)
+}
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn memory() -> (Store, Option<Folder>) {
+    (Store::memory().unwrap(), None)
+}
+
+fn sqlite() -> (Store, Option<Folder>) {
+    let folder = Folder(folder());
+    let settings = StoreSettings::new(format!("sqlite://{}/heimdall.db", folder.0.display()));
+    (Store::open(&settings).unwrap(), Some(folder))
+}
+
+fn on_postgres() -> (Store, Option<Folder>) {
+    let mut settings = StoreSettings::new(postgres().database());
+    settings.manage_schema = true;
+    (settings.readers, settings.writers) = (Some(2), Some(3));
+    (Store::open(&settings).unwrap(), None)
+}
+
+macro_rules! contract {
+    ($($slice:ident: $($claim:ident)*;)*) => {
+        contract!(@ memory memory $($slice: $($claim)*;)*);
+        contract!(@ sqlite sqlite $($slice: $($claim)*;)*);
+        contract!(@ postgres on_postgres $($slice: $($claim)*;)*);
+    };
+    (@ $backend:ident $open:ident $($slice:ident: $($claim:ident)*;)*) => {
+        mod $backend {$(
+            mod $slice {$(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $claim() {
+                    let (store, _folder) = crate::$open();
+                    crate::$slice::$claim(store).await;
+                }
+            )*}
+        )*}
+    };
+}
+
+contract! {
+    foundation:
+        a_lease_is_held_by_one_until_it_ends
+        a_buried_notice_stays_visible_and_can_be_sent_again
+        an_undone_document_leaves_no_audit_behind
+        only_one_of_many_writers_wins_a_version
+        the_feed_is_read_on_from_where_it_was_left
+        a_commit_is_told_to_those_who_subscribed
+        an_idempotency_key_answers_for_the_first_request
+        a_journal_of_another_app_is_refused
+        every_row_of_many_writers_is_chained;
+}
