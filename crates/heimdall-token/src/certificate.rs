@@ -7,7 +7,10 @@ use x509_parser::public_key::PublicKey as CertifiedKey;
 use crate::crypto::{self, PublicParts};
 use crate::{KeyError, PublicKey};
 
-/// The certificate of a key and those above it, as they stand in `x5c`.
+/// A longer chain is refused.
+const LONGEST: usize = 10;
+
+/// The certificate of a key and those above it, as they stand in `x5c`. Each is signed by the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateChain {
     der: Vec<Vec<u8>>,
@@ -28,41 +31,39 @@ impl CertificateChain {
             .collect::<Result<Vec<_>, _>>()?;
         let Some(own) = parsed
             .iter()
-            .position(|certificate| certifies(certificate, key))
+            .find(|certificate| certifies(certificate, key))
         else {
             return Ok(None);
         };
-        let mut order = vec![own];
-        while let Some(last) = order.last().and_then(|index| parsed.get(*index)) {
-            if last.issuer() == last.subject() {
+        let mut chain = vec![own];
+        while let Some(last) = chain.last().copied() {
+            if last.issuer() == last.subject() || chain.len() >= LONGEST {
                 break;
             }
-            let above = parsed
-                .iter()
-                .enumerate()
-                .find(|(index, other)| !order.contains(index) && other.subject() == last.issuer());
-            let Some((index, issuer)) = above else { break };
-            if last.verify_signature(Some(issuer.public_key())).is_err() {
-                return Err(KeyError::Certificate("a signature is not its issuer's"));
-            }
-            order.push(index);
+            let above = parsed.iter().find(|other| {
+                other.subject() == last.issuer()
+                    && !chain.iter().any(|one| one.as_raw() == other.as_raw())
+            });
+            let Some(issuer) = above else { break };
+            is_issued_by(last, issuer)?;
+            chain.push(issuer);
         }
-        let chain: Vec<&X509Certificate<'_>> = order
-            .iter()
-            .filter_map(|index| parsed.get(*index))
-            .collect();
-        let seconds = |at: x509_parser::time::ASN1Time| Timestamp::from_seconds(at.timestamp());
+        Ok(Some(Self::of(&chain)))
+    }
+
+    fn of(chain: &[&X509Certificate<'_>]) -> Self {
         let not_before = chain
             .iter()
-            .map(|one| seconds(one.validity().not_before))
+            .map(|one| valid(one).0)
             .max()
             .unwrap_or_default();
         let not_after = chain
             .iter()
-            .map(|one| seconds(one.validity().not_after))
+            .map(|one| valid(one).1)
             .min()
             .unwrap_or_default();
-        let subject_key_id = chain.first().and_then(|own| {
+        let own = chain.first();
+        let subject_key_id = own.and_then(|own| {
             own.extensions()
                 .iter()
                 .find_map(|extension| match extension.parsed_extension() {
@@ -70,16 +71,13 @@ impl CertificateChain {
                     _ => None,
                 })
         });
-        let der = order
-            .iter()
-            .filter_map(|index| certificates.get(*index).cloned())
-            .collect();
-        Ok(Some(Self {
+        let der = chain.iter().map(|one| one.as_raw().to_vec()).collect();
+        Self {
             der,
             not_before,
             not_after,
             subject_key_id,
-        }))
+        }
     }
 
     /// The certificates in DER, the key's own first.
@@ -113,6 +111,25 @@ fn parse(der: &[u8]) -> Result<X509Certificate<'_>, KeyError> {
         Ok((rest, certificate)) if rest.is_empty() => Ok(certificate),
         _ => Err(KeyError::Certificate("a certificate cannot be read")),
     }
+}
+
+fn valid(certificate: &X509Certificate<'_>) -> (Timestamp, Timestamp) {
+    let validity = certificate.validity();
+    let seconds = |at: x509_parser::time::ASN1Time| Timestamp::from_seconds(at.timestamp());
+    (seconds(validity.not_before), seconds(validity.not_after))
+}
+
+fn is_issued_by(below: &X509Certificate<'_>, above: &X509Certificate<'_>) -> Result<(), KeyError> {
+    // Without this any holder of an ordinary certificate could issue further ones (RFC 5280 §6.1.4 (k)).
+    if !above.is_ca() {
+        return Err(KeyError::Certificate(
+            "an issuer is no certificate authority",
+        ));
+    }
+    if below.verify_signature(Some(above.public_key())).is_err() {
+        return Err(KeyError::Certificate("a signature is not its issuer's"));
+    }
+    Ok(())
 }
 
 fn certifies(certificate: &X509Certificate<'_>, key: &PublicKey) -> bool {

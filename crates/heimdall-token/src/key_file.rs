@@ -167,3 +167,7 @@ fn private_key(block: Pem, password: Option<&str>) -> Result<SigningKey, KeyErro
         _ => Err(KeyError::Block(tag)),
     }
 }
+
+#[cfg(test)]
+#[path = "key_file/tests.rs"]
+mod tests;

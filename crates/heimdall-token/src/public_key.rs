@@ -163,16 +163,6 @@ impl PublicKey {
     pub(crate) fn has_same_point(&self, other: &Self) -> bool {
         self.thumbprint() == other.thumbprint()
     }
-
-    /// The size of an RSA modulus in bits; `None` for other kinds.
-    pub(crate) fn rsa_bits(&self) -> Option<usize> {
-        let n = self
-            .members
-            .get("n")
-            .and_then(Value::as_str)
-            .and_then(crypto::from_base64url)?;
-        Some(bits(&n))
-    }
 }
 
 impl fmt::Debug for PublicKey {
@@ -301,7 +291,6 @@ mod tests {
             key.thumbprint(),
             "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
         );
-        assert_eq!(key.rsa_bits(), Some(2048));
     }
 
     #[test]

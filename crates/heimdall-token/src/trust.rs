@@ -24,8 +24,11 @@ impl TrustStore {
     /// Not PEM, no certificate in it, or one that cannot be read.
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
         let blocks = pem::parse_many(text).map_err(|_| KeyError::Shape("the file is not PEM"))?;
-        let roots: Vec<Vec<u8>> =
-            blocks.into_iter().filter(|block| block.tag() == "CERTIFICATE").map(pem::Pem::into_contents).collect();
+        let roots: Vec<Vec<u8>> = blocks
+            .into_iter()
+            .filter(|block| block.tag() == "CERTIFICATE")
+            .map(pem::Pem::into_contents)
+            .collect();
         if roots.is_empty() {
             return Err(KeyError::Empty);
         }
@@ -51,15 +54,21 @@ impl TrustStore {
             return Err(KeyError::Certificate("the chain is empty or too long"));
         };
         if !may_sign(&parse(own)?) {
-            return Err(KeyError::Certificate("it does not allow digital signatures"));
+            return Err(KeyError::Certificate(
+                "it does not allow digital signatures",
+            ));
         }
         let mut last = parse(own)?;
         for step in 0..=chain.len() {
             check_validity(&last, now)?;
-            if self.roots.iter().any(|root| Some(root) == chain.get(step)) || self.issued(&last, now) {
+            if self.roots.iter().any(|root| Some(root) == chain.get(step))
+                || self.issued(&last, now)
+            {
                 return Ok(());
             }
-            let Some(above) = chain.get(step + 1) else { break };
+            let Some(above) = chain.get(step + 1) else {
+                break;
+            };
             let above = parse(above)?;
             if !issues(&above, &last) {
                 return Err(KeyError::Certificate("a signature is not its issuer's"));
@@ -71,14 +80,19 @@ impl TrustStore {
 
     fn issued(&self, certificate: &X509Certificate<'_>, now: Timestamp) -> bool {
         let roots = self.roots.iter().filter_map(|root| parse(root).ok());
-        roots.into_iter().any(|root| issues(&root, certificate) && check_validity(&root, now).is_ok())
+        roots
+            .into_iter()
+            .any(|root| issues(&root, certificate) && check_validity(&root, now).is_ok())
     }
 }
 
 impl CertificateChain {
     /// Whether the key's own certificate allows digital signatures: it names no usage, or this one.
     pub fn allows_signing(&self) -> bool {
-        self.der().first().and_then(|der| parse(der).ok()).is_some_and(|own| may_sign(&own))
+        self.der()
+            .first()
+            .and_then(|der| parse(der).ok())
+            .is_some_and(|own| may_sign(&own))
     }
 }
 
@@ -104,11 +118,14 @@ fn issues(above: &X509Certificate<'_>, below: &X509Certificate<'_>) -> bool {
         Ok(None) => above.version().0 < 2,
         Err(_) => false,
     };
-    is_authority && above.subject() == below.issuer() && below.verify_signature(Some(above.public_key())).is_ok()
+    is_authority
+        && above.subject() == below.issuer()
+        && below.verify_signature(Some(above.public_key())).is_ok()
 }
 
 fn check_validity(certificate: &X509Certificate<'_>, now: Timestamp) -> Result<(), KeyError> {
-    let now = ASN1Time::from_timestamp(now.seconds()).map_err(|_| KeyError::Certificate("the time is out of range"))?;
+    let now = ASN1Time::from_timestamp(now.seconds())
+        .map_err(|_| KeyError::Certificate("the time is out of range"))?;
     if certificate.validity().is_valid_at(now) {
         Ok(())
     } else {

@@ -112,6 +112,7 @@ fn a_new_key_is_published_a_day_before_it_signs_and_an_old_one_a_day_longer() {
     let scene = Scene::new();
     let ring = scene.open().unwrap();
     let old = ring.signer().unwrap().kid().to_owned();
+    scene.clock.advance(Duration::from_secs(1));
     let new = wait(ring.rotate(Algorithm::Es256, Actor::System))
         .unwrap()
         .kid;
