@@ -2,3 +2,4 @@
 //! Binary; JSON is kept as Text, so that what was hashed is byte for byte what is stored.
 
 pub(crate) mod foundation;
+pub(crate) mod approval;

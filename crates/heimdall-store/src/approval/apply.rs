@@ -1,0 +1,167 @@
+use std::collections::BTreeSet;
+
+use diesel::prelude::*;
+use heimdall_approval::decide::Event;
+use heimdall_approval::ports::Transition;
+use heimdall_approval::request::{Grant, Request};
+use heimdall_approval::state::{Approval, StepState};
+use heimdall_types::AppId;
+
+use crate::conn::{Conn, JobResult, one, query};
+use crate::journal;
+use crate::schema::approval::{approval_events, approval_waits, approvals, grants, requests};
+
+/// The one App that a transition is about.
+pub(super) fn app_of(transition: &Transition) -> Option<AppId> {
+    let approval = transition.approval.iter().map(|(approval, ..)| &approval.app_id);
+    let requests = transition.requests.iter().map(|request| &request.app_id);
+    let grants = transition.grants.iter().map(|grant| &grant.app_id);
+    approval.chain(requests).chain(grants).next().cloned()
+}
+
+/// Everything of a transition, in this transaction.
+pub(super) fn apply(c: &mut Conn<'_>, transition: &Transition) -> JobResult<()> {
+    if let Some((approval, expected, events)) = &transition.approval {
+        put_approval(c, approval, *expected, events)?;
+    }
+    for request in &transition.requests {
+        put_request(c, request)?;
+    }
+    for grant in &transition.grants {
+        put_grant(c, grant)?;
+    }
+    for (app, user, at) in &transition.authority {
+        let _ = at;
+        c.touched.of(Some(app)).users.push(user.clone());
+    }
+    journal::write(c, &transition.journal)
+}
+
+fn put_approval(c: &mut Conn<'_>, approval: &Approval, expected: i64, events: &[Event]) -> JobResult<()> {
+    let (app, id) = (approval.app_id.as_str(), approval.id.as_str());
+    let version = expected + i64::try_from(events.len()).unwrap_or(i64::MAX);
+    let body = serde_json::to_string(approval)?;
+    let status = format!("{:?}", approval.status);
+    let due = approval.next_due().map(heimdall_types::Timestamp::millis);
+    if expected == 0 {
+        query!(c => diesel::insert_into(approvals::table)
+            .values((
+                approvals::app_id.eq(app),
+                approvals::id.eq(id),
+                approvals::version.eq(version),
+                approvals::status.eq(&status),
+                approvals::due.eq(due),
+                approvals::body.eq(&body),
+            ))
+            .execute(c))?;
+    } else {
+        let rows = query!(c => diesel::update(approvals::table.find((app, id)).filter(approvals::version.eq(expected)))
+            .set((
+                approvals::version.eq(version),
+                approvals::status.eq(&status),
+                approvals::due.eq(due),
+                approvals::body.eq(&body),
+            ))
+            .execute(c))?;
+        one(rows)?;
+    }
+    for (seq, event) in (expected + 1..).zip(events) {
+        let body = serde_json::to_string(event)?;
+        query!(c => diesel::insert_into(approval_events::table)
+            .values((
+                approval_events::app_id.eq(app),
+                approval_events::approval_id.eq(id),
+                approval_events::seq.eq(seq),
+                approval_events::body.eq(&body),
+            ))
+            .execute(c))?;
+    }
+    put_waits(c, approval)
+}
+
+// The inbox reads this instead of opening every approval.
+fn put_waits(c: &mut Conn<'_>, approval: &Approval) -> JobResult<()> {
+    let (app, id) = (approval.app_id.as_str(), approval.id.as_str());
+    query!(c => diesel::delete(
+        approval_waits::table.filter(approval_waits::app_id.eq(app)).filter(approval_waits::approval_id.eq(id)),
+    )
+    .execute(c))?;
+    let active = approval.steps.iter().filter(|step| step.state == StepState::Active);
+    let open = active.flat_map(|step| &step.seats).filter(|seat| seat.vote.is_none());
+    let holders: BTreeSet<String> = open.flat_map(|seat| super::requests::holders(&seat.person)).collect();
+    for holder in holders {
+        query!(c => diesel::insert_into(approval_waits::table)
+            .values((
+                approval_waits::app_id.eq(app),
+                approval_waits::holder.eq(&holder),
+                approval_waits::approval_id.eq(id),
+            ))
+            .execute(c))?;
+    }
+    Ok(())
+}
+
+fn put_request(c: &mut Conn<'_>, request: &Request) -> JobResult<()> {
+    let mut next = request.clone();
+    next.version += 1;
+    let body = serde_json::to_string(&next)?;
+    if request.version == 0 {
+        query!(c => diesel::insert_into(requests::table)
+            .values((
+                requests::app_id.eq(request.app_id.as_str()),
+                requests::id.eq(request.id.as_str()),
+                requests::version.eq(1),
+                requests::session_id.eq(request.session_id),
+                requests::approval_id.eq(request.approval_id.as_str()),
+                requests::requester_id.eq(request.requester.id.as_str()),
+                requests::state.eq(request.state.as_str()),
+                requests::body.eq(&body),
+            ))
+            .execute(c))?;
+        return Ok(());
+    }
+    let rows = query!(c => diesel::update(
+        requests::table
+            .find((request.app_id.as_str(), request.id.as_str()))
+            .filter(requests::version.eq(request.version)),
+    )
+    .set((
+        requests::version.eq(next.version),
+        requests::state.eq(request.state.as_str()),
+        requests::body.eq(&body),
+    ))
+    .execute(c))?;
+    one(rows)
+}
+
+fn put_grant(c: &mut Conn<'_>, grant: &Grant) -> JobResult<()> {
+    let due = grant.next_due().map(heimdall_types::Timestamp::millis);
+    let mutable = (
+        grants::state.eq(grant.state.as_str()),
+        grants::live.eq(grant.state.is_live()),
+        grants::starts_at.eq(grant.starts_at.millis()),
+        grants::ends_at.eq(grant.ends_at.millis()),
+        grants::due.eq(due),
+    );
+    if grant.version == 0 {
+        query!(c => diesel::insert_into(grants::table)
+            .values((
+                grants::app_id.eq(grant.app_id.as_str()),
+                grants::id.eq(grant.id.as_str()),
+                grants::version.eq(1),
+                grants::user_id.eq(grant.user_id.as_str()),
+                grants::role.eq(&grant.role),
+                grants::request_id.eq(grant.request_id.as_str()),
+                mutable,
+            ))
+            .execute(c))?;
+        return Ok(());
+    }
+    let rows = query!(c => diesel::update(
+        grants::table.find((grant.app_id.as_str(), grant.id.as_str())).filter(grants::version.eq(grant.version)),
+    )
+    .set((grants::version.eq(grant.version + 1), mutable))
+    .execute(c))?;
+    one(rows)
+}
+
