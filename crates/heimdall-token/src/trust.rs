@@ -98,7 +98,7 @@ impl CertificateChain {
 
 fn parse(der: &[u8]) -> Result<X509Certificate<'_>, KeyError> {
     match X509Certificate::from_der(der) {
-        Ok((rest, certificate)) if rest.is_empty() => Ok(certificate),
+        Ok(([], certificate)) => Ok(certificate),
         _ => Err(KeyError::Certificate("a certificate cannot be read")),
     }
 }
