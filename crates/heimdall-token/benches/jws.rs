@@ -1,6 +1,5 @@
 //! Signing and verifying against raw ring and against jsonwebtoken's `encode`.
 
-#![expect(missing_docs, reason = "criterion's macros write undocumented items")]
 #![expect(clippy::unwrap_used, reason = "a bench stops at the first surprise")]
 
 use criterion::{Criterion, criterion_group, criterion_main};

@@ -104,7 +104,7 @@ pub fn base64(data: &[u8]) -> String {
     STANDARD.encode(data)
 }
 
-/// Reads [`base64`] strictly.
+/// Reads [`base64()`] strictly.
 pub fn from_base64(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
