@@ -1,0 +1,214 @@
+use argon2::{Algorithm, Argon2, Params, Version};
+use heimdall_token::crypto;
+use heimdall_types::{Rng, Timestamp};
+
+use crate::entity::PasswordHash;
+use crate::error::TenantError;
+use crate::ports::Verdict;
+use crate::settings::PasswordPolicy;
+
+/// Longest password, in bytes: more would only be work for the hash.
+pub const MAX_PASSWORD_BYTES: usize = 1_024;
+
+const SALT_BYTES: usize = 16;
+const HASH_BYTES: usize = 32;
+
+/// Hashes and checks passwords with argon2id. One call takes tens of milliseconds of CPU and the memory of its
+/// parameters, so callers bound how many run at once.
+#[derive(Debug, Clone)]
+pub struct Hasher {
+    memory_kib: u32,
+    passes: u32,
+    lanes: u32,
+}
+
+impl Default for Hasher {
+    /// 19 MiB, 2 passes, 1 lane: the first choice of OWASP's password storage cheat sheet.
+    fn default() -> Self {
+        Self { memory_kib: 19_456, passes: 2, lanes: 1 }
+    }
+}
+
+impl Hasher {
+    /// Cheap parameters for tests. **Never use it for real passwords.**
+    pub const fn weak() -> Self {
+        Self { memory_kib: 8, passes: 1, lanes: 1 }
+    }
+
+    /// Hashes `password` with a salt from `rng`, in PHC form.
+    ///
+    /// # Errors
+    /// [`TenantError::Fault`] when argon2 refuses its parameters, which it does not for those of this type.
+    pub fn hash(&self, password: &str, rng: &dyn Rng) -> Result<PasswordHash, TenantError> {
+        let mut salt = [0u8; SALT_BYTES];
+        rng.fill(&mut salt);
+        let hash = self.derive(password, &salt, self.memory_kib, self.passes, self.lanes)?;
+        let (m, t, p) = (self.memory_kib, self.passes, self.lanes);
+        Ok(PasswordHash(format!("$argon2id$v=19$m={m},t={t},p={p}${}${}", unpadded(&salt), unpadded(&hash))))
+    }
+
+    /// Checks `password` against a stored hash. Without one it does the same work for nothing, so that an unknown
+    /// account answers as late as a known one.
+    pub fn verify(&self, password: &str, stored: Option<&PasswordHash>) -> Verdict {
+        let Some(parsed) = stored.and_then(|stored| Stored::parse(&stored.0)) else {
+            let _ = self.derive(password, &[0u8; SALT_BYTES], self.memory_kib, self.passes, self.lanes);
+            return Verdict::Wrong;
+        };
+        match self.derive(password, &parsed.salt, parsed.memory_kib, parsed.passes, parsed.lanes) {
+            Ok(hash) if crypto::constant_time_eq(&hash, &parsed.hash) => {
+                let present = (parsed.memory_kib, parsed.passes, parsed.lanes) == (self.memory_kib, self.passes, self.lanes);
+                if present { Verdict::Right } else { Verdict::RightButOld }
+            }
+            _ => Verdict::Wrong,
+        }
+    }
+
+    fn derive(&self, password: &str, salt: &[u8], memory: u32, passes: u32, lanes: u32) -> Result<[u8; HASH_BYTES], TenantError> {
+        let failed = |_| TenantError::Fault(heimdall_types::Fault::Corrupt("argon2 parameters".to_owned()));
+        let params = Params::new(memory, passes, lanes, Some(HASH_BYTES)).map_err(failed)?;
+        let mut out = [0u8; HASH_BYTES];
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_into(password.as_bytes(), salt, &mut out)
+            .map_err(failed)?;
+        Ok(out)
+    }
+}
+
+struct Stored {
+    memory_kib: u32,
+    passes: u32,
+    lanes: u32,
+    salt: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+impl Stored {
+    // Imported hashes name their own costs; these bounds keep one row from costing a minute.
+    const MAX_MEMORY_KIB: u32 = 262_144;
+    const MAX_PASSES: u32 = 16;
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.strip_prefix("$argon2id$v=19$")?.split('$');
+        let (mut memory_kib, mut passes, mut lanes) = (None, None, None);
+        for pair in parts.next()?.split(',') {
+            match pair.split_once('=')? {
+                ("m", value) => memory_kib = value.parse().ok(),
+                ("t", value) => passes = value.parse().ok(),
+                ("p", value) => lanes = value.parse().ok(),
+                _ => return None,
+            }
+        }
+        let salt = from_unpadded(parts.next()?)?;
+        let hash = from_unpadded(parts.next()?)?;
+        let stored = Self { memory_kib: memory_kib?, passes: passes?, lanes: lanes?, salt, hash };
+        let bounded = stored.memory_kib <= Self::MAX_MEMORY_KIB && stored.passes <= Self::MAX_PASSES && stored.lanes <= 16;
+        (bounded && stored.hash.len() == HASH_BYTES && parts.next().is_none()).then_some(stored)
+    }
+}
+
+fn unpadded(bytes: &[u8]) -> String {
+    crypto::base64(bytes).trim_end_matches('=').to_owned()
+}
+
+fn from_unpadded(text: &str) -> Option<Vec<u8>> {
+    let padding = (4 - text.len() % 4) % 4;
+    crypto::from_base64(format!("{text}{}", "=".repeat(padding)))
+}
+
+/// Whether a foreign hash may be stored: argon2id in PHC form with a 32-byte output and bounded costs.
+pub fn importable(hash: &str) -> bool {
+    Stored::parse(hash).is_some()
+}
+
+/// Checks a new password against the App's policy.
+///
+/// # Errors
+/// [`TenantError::Invalid`] naming `password`.
+pub fn check_password(policy: &PasswordPolicy, password: &str) -> Result<(), TenantError> {
+    if password.contains('\0') {
+        return Err(TenantError::malformed("password", "must not contain NUL"));
+    }
+    if password.len() > MAX_PASSWORD_BYTES {
+        return Err(TenantError::invalid("password", format!("has more than {MAX_PASSWORD_BYTES} bytes")));
+    }
+    if password.chars().count() < policy.min_length as usize {
+        return Err(TenantError::invalid("password", format!("has fewer than {} characters", policy.min_length)));
+    }
+    Ok(())
+}
+
+/// Failed logins of one account within the window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// How many.
+    pub count: u32,
+    /// When the window began; a lock counts from the last failure of it.
+    pub since: Timestamp,
+}
+
+impl Failures {
+    /// Whether a login may be tried at `now`: else how long to wait.
+    pub fn locked(self, attempts: u32, window: std::time::Duration, now: Timestamp) -> Option<std::time::Duration> {
+        let end = self.since.plus(window);
+        (self.count >= attempts && now < end).then(|| end.since(now))
+    }
+
+    /// One more failure at `now`. The one that locks starts the window anew.
+    #[must_use]
+    pub fn after(self, attempts: u32, window: std::time::Duration, now: Timestamp) -> Self {
+        if self.count == 0 || now >= self.since.plus(window) {
+            return Self { count: 1, since: now };
+        }
+        let count = self.count.saturating_add(1);
+        Self { count, since: if count == attempts { now } else { self.since } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use heimdall_types::SeededRng;
+
+    use super::*;
+
+    #[test]
+    fn a_hash_verifies_its_own_password_only() {
+        let hasher = Hasher::weak();
+        let hash = hasher.hash("correct horse", &SeededRng::new(1)).unwrap();
+        assert_eq!(hasher.verify("correct horse", Some(&hash)), Verdict::Right);
+        assert_eq!(hasher.verify("wrong", Some(&hash)), Verdict::Wrong);
+        assert_eq!(hasher.verify("correct horse", None), Verdict::Wrong);
+        assert_eq!(Hasher { passes: 2, ..hasher }.verify("correct horse", Some(&hash)), Verdict::RightButOld);
+        assert_eq!(format!("{hash:?}"), "[hash]");
+    }
+
+    #[test]
+    fn a_stored_hash_cannot_ask_for_endless_work() {
+        for bad in ["", "$argon2id$v=19$m=99999999,t=1,p=1$AAAA$AAAA", "$argon2i$v=19$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AA", "plain"] {
+            assert!(!importable(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ten_failures_lock_for_a_minute() {
+        let minute = Duration::from_secs(60);
+        let mut failures = Failures::default();
+        let mut now = Timestamp::from_seconds(1_000);
+        for _ in 0..10 {
+            assert_eq!(failures.locked(10, minute, now), None);
+            failures = failures.after(10, minute, now);
+            now = now.plus(Duration::from_secs(1));
+        }
+        assert_eq!(failures.locked(10, minute, now), Some(Duration::from_secs(59)));
+        assert_eq!(failures.locked(10, minute, now.plus(minute)), None);
+    }
+
+    #[test]
+    fn the_policy_counts_characters() {
+        let policy = PasswordPolicy::default();
+        assert!(check_password(&policy, "пароль12").is_ok());
+        assert!(check_password(&policy, "short").is_err());
+        assert!(check_password(&policy, &"x".repeat(2_000)).is_err());
+    }
+}

@@ -1,0 +1,101 @@
+use heimdall_token::{RootKey, crypto};
+use heimdall_types::{Rng, SessionId};
+
+/// The keys under which bearer secrets are hashed; a stolen database is of no use without the root key.
+pub(crate) struct Secrets {
+    root: RootKey,
+    clients: [u8; 32],
+    admin: [u8; 32],
+    invites: [u8; 32],
+    refresh: [u8; 32],
+}
+
+/// A refresh token, taken apart and found to be one of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RefreshToken {
+    pub(crate) session: SessionId,
+    pub(crate) generation: i64,
+    mac: String,
+}
+
+/// What every admin key begins with.
+pub const ADMIN_KEY_PREFIX: &str = "hmk_";
+const CLIENT_PREFIX: &str = "hcs_";
+const INVITE_PREFIX: &str = "hit_";
+const REFRESH_PREFIX: &str = "hrt_";
+const WEBHOOK_PREFIX: &str = "whsec_";
+
+impl Secrets {
+    pub(crate) fn new(root: RootKey) -> Self {
+        Self {
+            clients: *root.derive("client-secrets"),
+            admin: *root.derive("admin-keys"),
+            invites: *root.derive("invite-tokens"),
+            refresh: *root.derive("refresh-tokens"),
+            root,
+        }
+    }
+
+    pub(crate) fn new_client_secret(&self, rng: &dyn Rng) -> (String, String) {
+        let secret = format!("{CLIENT_PREFIX}{}", crypto::random_token(rng, 32));
+        let hash = self.client_hash(&secret);
+        (secret, hash)
+    }
+
+    pub(crate) fn client_hash(&self, secret: &str) -> String {
+        crypto::hex(&crypto::hmac_sha256(&self.clients, secret.as_bytes()))
+    }
+
+    pub(crate) fn new_admin_key(&self, rng: &dyn Rng) -> (String, String) {
+        let key = format!("{ADMIN_KEY_PREFIX}{}", crypto::random_token(rng, 32));
+        let hash = self.admin_hash(&key);
+        (key, hash)
+    }
+
+    pub(crate) fn admin_hash(&self, key: &str) -> String {
+        crypto::hex(&crypto::hmac_sha256(&self.admin, key.as_bytes()))
+    }
+
+    pub(crate) fn new_invite_token(&self, rng: &dyn Rng) -> (String, String) {
+        let token = format!("{INVITE_PREFIX}{}", crypto::random_token(rng, 32));
+        let hash = self.invite_hash(&token);
+        (token, hash)
+    }
+
+    pub(crate) fn invite_hash(&self, token: &str) -> String {
+        crypto::hex(&crypto::hmac_sha256(&self.invites, token.as_bytes()))
+    }
+
+    pub(crate) fn refresh_token(&self, session: &SessionId, nonce: &str, generation: i64) -> String {
+        format!("{REFRESH_PREFIX}{session}.{generation}.{}", self.refresh_mac(session, nonce, generation))
+    }
+
+    /// Whether `token` is the one that was given out for its session and generation.
+    pub(crate) fn refresh_holds(&self, token: &RefreshToken, nonce: &str) -> bool {
+        let mac = self.refresh_mac(&token.session, nonce, token.generation);
+        crypto::constant_time_eq(mac.as_bytes(), token.mac.as_bytes())
+    }
+
+    fn refresh_mac(&self, session: &SessionId, nonce: &str, generation: i64) -> String {
+        crypto::base64url(&crypto::hmac_sha256(&self.refresh, format!("{session}\n{nonce}\n{generation}").as_bytes()))
+    }
+
+    /// A `whsec_` secret (Standard Webhooks) and its sealed form for the endpoint `id`.
+    pub(crate) fn new_webhook_secret(&self, id: &str, rng: &dyn Rng) -> (String, String) {
+        let mut key = [0u8; 32];
+        rng.fill(&mut key);
+        let secret = format!("{WEBHOOK_PREFIX}{}", crypto::base64(&key));
+        let sealed = crypto::base64(&self.root.seal(&format!("webhook:{id}"), secret.as_bytes(), rng));
+        (secret, sealed)
+    }
+}
+
+impl RefreshToken {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.strip_prefix(REFRESH_PREFIX)?.split('.');
+        let session = parts.next()?.parse().ok()?;
+        let generation = parts.next()?.parse().ok().filter(|generation| *generation >= 0)?;
+        let mac = parts.next()?.to_owned();
+        parts.next().is_none().then_some(Self { session, generation, mac })
+    }
+}
