@@ -16,15 +16,25 @@ pub fn decode(content_type: &str, bytes: &[u8]) -> Option<Result<Value, String>>
     }
     let text = String::from_utf8_lossy(bytes);
     if content_type.contains("application/x-www-form-urlencoded") {
-        return Some(if query_is_sound(&text) { Ok(form(&text)) } else { Err("broken form".to_owned()) });
+        return Some(if query_is_sound(&text) {
+            Ok(form(&text))
+        } else {
+            Err("broken form".to_owned())
+        });
     }
-    content_type.contains("yaml").then(|| yaml::parse(&text).map(|node| to_json(&node)).map_err(|issue| issue.message))
+    content_type.contains("yaml").then(|| {
+        yaml::parse(&text)
+            .map(|node| to_json(&node))
+            .map_err(|issue| issue.message)
+    })
 }
 
 fn form(text: &str) -> Value {
     let mut members = Map::new();
     for (name, value) in parse_query(text) {
-        let list = members.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+        let list = members
+            .entry(name)
+            .or_insert_with(|| Value::Array(Vec::new()));
         if let Value::Array(items) = list {
             items.push(Value::String(value));
         }
@@ -42,8 +52,11 @@ pub fn to_json(node: &Node) -> Value {
         NodeKind::Float(number) => Value::from(*number),
         NodeKind::Text(text) => Value::String(text.clone()),
         NodeKind::List(items) => Value::Array(items.iter().map(to_json).collect()),
-        NodeKind::Map(members) => {
-            Value::Object(members.iter().map(|(key, value)| (key.clone(), to_json(value))).collect())
-        }
+        NodeKind::Map(members) => Value::Object(
+            members
+                .iter()
+                .map(|(key, value)| (key.clone(), to_json(value)))
+                .collect(),
+        ),
     }
 }

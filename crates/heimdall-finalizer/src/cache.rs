@@ -18,14 +18,20 @@ struct Entry<V> {
 
 impl<V: Clone> Clone for Entry<V> {
     fn clone(&self) -> Self {
-        Self { until: self.until, value: self.value.clone() }
+        Self {
+            until: self.until,
+            value: self.value.clone(),
+        }
     }
 }
 
 impl<V: Clone + Send + Sync + 'static> Deadlined<V> {
     /// A cache of at most `size` entries.
     pub fn new(size: u64, clock: Arc<dyn Clock>) -> Self {
-        Self { entries: Cache::builder().max_capacity(size).build(), clock }
+        Self {
+            entries: Cache::builder().max_capacity(size).build(),
+            clock,
+        }
     }
 
     /// What is known and not over.
@@ -74,13 +80,15 @@ impl KeyParts {
 
     /// Adds a part.
     pub fn add(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        self.0
+            .extend_from_slice(&(bytes.len() as u64).to_le_bytes());
         self.0.extend_from_slice(bytes);
     }
 
     /// Adds a list: its length, then its items.
     pub fn add_all<'t>(&mut self, items: impl ExactSizeIterator<Item = &'t str>) {
-        self.0.extend_from_slice(&(items.len() as u64).to_le_bytes());
+        self.0
+            .extend_from_slice(&(items.len() as u64).to_le_bytes());
         for item in items {
             self.add(item.as_bytes());
         }
@@ -101,7 +109,8 @@ impl KeyParts {
             }
             serde_json::Value::Array(items) => {
                 self.0.push(b'[');
-                self.0.extend_from_slice(&(items.len() as u64).to_le_bytes());
+                self.0
+                    .extend_from_slice(&(items.len() as u64).to_le_bytes());
                 for item in items {
                     self.add_json(item);
                 }
@@ -113,7 +122,8 @@ impl KeyParts {
     /// Adds a JSON object, members by name.
     pub fn add_map(&mut self, members: &serde_json::Map<String, serde_json::Value>) {
         self.0.push(b'{');
-        self.0.extend_from_slice(&(members.len() as u64).to_le_bytes());
+        self.0
+            .extend_from_slice(&(members.len() as u64).to_le_bytes());
         let mut sorted: Vec<_> = members.iter().collect();
         sorted.sort_by(|a, b| a.0.cmp(b.0));
         for (name, value) in sorted {

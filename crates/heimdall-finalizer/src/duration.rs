@@ -47,12 +47,26 @@ pub fn parse_duration(text: &str, grammar: Grammar) -> Result<Duration, String> 
     }
     let mut nanos = 0.0_f64;
     while !rest.is_empty() {
-        let number = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
-        let value: f64 = rest.get(..number).and_then(|digits| digits.parse().ok()).ok_or_else(wrong)?;
+        let number = rest
+            .bytes()
+            .take_while(|byte| byte.is_ascii_digit() || *byte == b'.')
+            .count();
+        let value: f64 = rest
+            .get(..number)
+            .and_then(|digits| digits.parse().ok())
+            .ok_or_else(wrong)?;
         rest = rest.get(number..).unwrap_or_default();
-        let letters: usize = rest.chars().take_while(|c| !c.is_ascii_digit() && *c != '.').map(char::len_utf8).sum();
+        let letters: usize = rest
+            .chars()
+            .take_while(|c| !c.is_ascii_digit() && *c != '.')
+            .map(char::len_utf8)
+            .sum();
         let unit = rest.get(..letters).unwrap_or_default();
-        let scale = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, scale)| *scale).ok_or_else(wrong)?;
+        let scale = UNITS
+            .iter()
+            .find(|(name, _)| *name == unit)
+            .map(|(_, scale)| *scale)
+            .ok_or_else(wrong)?;
         nanos += value * scale as f64;
         rest = rest.get(letters..).unwrap_or_default();
     }
@@ -68,12 +82,21 @@ mod tests {
 
     #[test]
     fn the_configuration_takes_one_unit_and_rules_take_several() {
-        assert_eq!(parse_duration("90s", Grammar::OneUnit), Ok(Duration::from_secs(90)));
+        assert_eq!(
+            parse_duration("90s", Grammar::OneUnit),
+            Ok(Duration::from_secs(90))
+        );
         for wrong in ["1m30s", "5 s", "-5s", "1d", "", "s", "1.5s", "300"] {
             assert!(parse_duration(wrong, Grammar::OneUnit).is_err(), "{wrong}");
         }
-        assert_eq!(parse_duration("1h30m", Grammar::Go), Ok(Duration::from_secs(5400)));
-        assert_eq!(parse_duration("1.5s", Grammar::Go), Ok(Duration::from_millis(1500)));
+        assert_eq!(
+            parse_duration("1h30m", Grammar::Go),
+            Ok(Duration::from_secs(5400))
+        );
+        assert_eq!(
+            parse_duration("1.5s", Grammar::Go),
+            Ok(Duration::from_millis(1500))
+        );
         assert_eq!(parse_duration("0", Grammar::Go), Ok(Duration::ZERO));
         for wrong in ["long", "-5s", "1", "1x", "."] {
             assert!(parse_duration(wrong, Grammar::Go).is_err(), "{wrong}");

@@ -17,9 +17,9 @@ pub use jwt::{JwtFinalizer, TokenCache, read_template, read_values};
 
 use crate::keys::KeyStores;
 use crate::oauth2::TokenClient;
+use crate::ports::Files;
 use crate::scope::{Outputs, Scope};
 use crate::settings::{Fields, Issues, Node, Strictness};
-use crate::ports::Files;
 use crate::{Failure, Http, Scene, Subject};
 
 /// What finalizers are built from and run with. Cheap to clone.
@@ -59,7 +59,12 @@ pub struct Sight<'a> {
 impl<'a> Sight<'a> {
     /// What a template of a step can name.
     pub fn scope(&self) -> Scope<'a> {
-        Scope { request: Some(self.scene), subject: Some(self.subject), outputs: Some(self.outputs), ..Scope::default() }
+        Scope {
+            request: Some(self.scene),
+            subject: Some(self.subject),
+            outputs: Some(self.outputs),
+            ..Scope::default()
+        }
     }
 }
 
@@ -103,7 +108,14 @@ pub enum Finalizer {
 }
 
 /// Types of finalizers.
-pub const FINALIZER_TYPES: [&str; 6] = ["noop", "header", "cookie", "cookies", "jwt", "oauth2_client_credentials"];
+pub const FINALIZER_TYPES: [&str; 6] = [
+    "noop",
+    "header",
+    "cookie",
+    "cookies",
+    "jwt",
+    "oauth2_client_credentials",
+];
 
 impl Finalizer {
     /// Builds a finalizer of the catalogue. What is wrong goes to `issues`.
@@ -117,12 +129,20 @@ impl Finalizer {
     ) -> Option<Self> {
         if kind == "noop" {
             if let Some(config) = config {
-                issues.note(config.line, path, "a `noop` finalizer takes no configuration");
+                issues.note(
+                    config.line,
+                    path,
+                    "a `noop` finalizer takes no configuration",
+                );
             }
             return Some(Self::Noop);
         }
         let Some(config) = config else {
-            issues.note(line, path, format!("a `{kind}` finalizer needs a configuration"));
+            issues.note(
+                line,
+                path,
+                format!("a `{kind}` finalizer needs a configuration"),
+            );
             return None;
         };
         let fields = Fields::open(config, path, Strictness::CATALOGUE, issues)?;
@@ -130,9 +150,8 @@ impl Finalizer {
             "header" => HeaderFinalizer::build(fields, workshop).map(Self::Header),
             "cookie" | "cookies" => CookieFinalizer::build(fields, workshop).map(Self::Cookie),
             "jwt" => JwtFinalizer::build(fields, workshop).map(|jwt| Self::Jwt(Box::new(jwt))),
-            "oauth2_client_credentials" => {
-                ClientCredentials::build(fields, workshop).map(|flow| Self::ClientCredentials(Box::new(flow)))
-            }
+            "oauth2_client_credentials" => ClientCredentials::build(fields, workshop)
+                .map(|flow| Self::ClientCredentials(Box::new(flow))),
             _ => {
                 issues.unknown(line, path, kind, FINALIZER_TYPES);
                 None
@@ -141,19 +160,31 @@ impl Finalizer {
     }
 
     /// This finalizer with a rule's overrides.
-    pub fn overridden(&self, config: &Node, path: &str, workshop: &Workshop, issues: &Issues) -> Option<Self> {
+    pub fn overridden(
+        &self,
+        config: &Node,
+        path: &str,
+        workshop: &Workshop,
+        issues: &Issues,
+    ) -> Option<Self> {
         let fields = Fields::open(config, path, Strictness::RULES, issues)?;
         match self {
             Self::Noop => {
-                issues.note(config.line, path, "a `noop` finalizer takes no configuration");
+                issues.note(
+                    config.line,
+                    path,
+                    "a `noop` finalizer takes no configuration",
+                );
                 None
             }
             Self::Header(_) => HeaderFinalizer::build(fields, workshop).map(Self::Header),
             Self::Cookie(_) => CookieFinalizer::build(fields, workshop).map(Self::Cookie),
-            Self::Jwt(jwt) => jwt.overridden(fields, workshop).map(|jwt| Self::Jwt(Box::new(jwt))),
-            Self::ClientCredentials(flow) => {
-                flow.overridden(fields).map(|flow| Self::ClientCredentials(Box::new(flow)))
-            }
+            Self::Jwt(jwt) => jwt
+                .overridden(fields, workshop)
+                .map(|jwt| Self::Jwt(Box::new(jwt))),
+            Self::ClientCredentials(flow) => flow
+                .overridden(fields)
+                .map(|flow| Self::ClientCredentials(Box::new(flow))),
         }
     }
 
@@ -161,7 +192,12 @@ impl Finalizer {
     ///
     /// # Errors
     /// [`Failure`]; the request is to be denied.
-    pub async fn apply(&self, sight: Sight<'_>, workshop: &Workshop, effects: &mut Effects) -> Result<(), Failure> {
+    pub async fn apply(
+        &self,
+        sight: Sight<'_>,
+        workshop: &Workshop,
+        effects: &mut Effects,
+    ) -> Result<(), Failure> {
         match self {
             Self::Noop => Ok(()),
             Self::Header(header) => header.apply(sight, effects),

@@ -15,7 +15,9 @@ pub struct Flights<K, V: Clone> {
 
 impl<K, V: Clone> Default for Flights<K, V> {
     fn default() -> Self {
-        Self { running: Mutex::default() }
+        Self {
+            running: Mutex::default(),
+        }
     }
 }
 
@@ -28,7 +30,11 @@ impl<K: Eq + Hash + Clone, V: Clone + Send + Sync + 'static> Flights<K, V> {
         let flight = self.board(key.clone(), begin);
         let value = flight.clone().await;
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if running.get(&key).and_then(WeakShared::upgrade).is_none_or(|known| known.ptr_eq(&flight)) {
+        if running
+            .get(&key)
+            .and_then(WeakShared::upgrade)
+            .is_none_or(|known| known.ptr_eq(&flight))
+        {
             running.remove(&key);
         }
         value
@@ -61,7 +67,10 @@ mod tests {
     #[test]
     fn callers_at_once_share_a_call_and_later_ones_begin_anew() {
         let flights = Flights::<u8, u32>::default();
-        let (calls, open) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
+        let (calls, open) = (
+            Arc::new(AtomicU32::new(0)),
+            Arc::new(AtomicBool::new(false)),
+        );
         let begin = || {
             let (calls, open) = (calls.clone(), open.clone());
             std::future::poll_fn(move |_| match open.load(Ordering::SeqCst) {
@@ -71,11 +80,18 @@ mod tests {
         };
         let mut callers: Vec<_> = (0..5).map(|_| Box::pin(flights.join(1, begin))).collect();
         let mut cx = Context::from_waker(Waker::noop());
-        assert!(callers.iter_mut().all(|caller| caller.as_mut().poll(&mut cx).is_pending()));
+        assert!(
+            callers
+                .iter_mut()
+                .all(|caller| caller.as_mut().poll(&mut cx).is_pending())
+        );
         open.store(true, Ordering::SeqCst);
         for mut caller in callers {
             assert_eq!(caller.as_mut().poll(&mut cx), Poll::Ready(0));
         }
-        assert_eq!(Box::pin(flights.join(1, begin)).as_mut().poll(&mut cx), Poll::Ready(1));
+        assert_eq!(
+            Box::pin(flights.join(1, begin)).as_mut().poll(&mut cx),
+            Poll::Ready(1)
+        );
     }
 }

@@ -46,7 +46,10 @@ struct State {
 impl KeyStores {
     /// No stores yet.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { stores: Arc::default(), clock }
+        Self {
+            stores: Arc::default(),
+            clock,
+        }
     }
 
     /// The store at a path; `bytes` are read only if it is new.
@@ -68,10 +71,17 @@ impl KeyStores {
             };
         }
         let keys = file::parse(&bytes()?, password)?;
-        let came = keys.iter().map(|key| (key.kid().to_owned(), Timestamp::from_millis(i64::MIN))).collect();
+        let came = keys
+            .iter()
+            .map(|key| (key.kid().to_owned(), Timestamp::from_millis(i64::MIN)))
+            .collect();
         let store = Arc::new(KeyStore {
             password: password.map(Secret::from),
-            state: ArcSwap::from_pointee(State { keys: keys.into_iter().map(Arc::new).collect(), came, ..State::default() }),
+            state: ArcSwap::from_pointee(State {
+                keys: keys.into_iter().map(Arc::new).collect(),
+                came,
+                ..State::default()
+            }),
             longest_life: AtomicI64::new(0),
             clock: self.clock.clone(),
         });
@@ -81,7 +91,12 @@ impl KeyStores {
 
     /// The paths of all stores.
     pub fn paths(&self) -> Vec<String> {
-        self.stores.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+        self.stores
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .keys()
+            .cloned()
+            .collect()
     }
 
     /// Takes the keys of a changed file.
@@ -89,7 +104,12 @@ impl KeyStores {
     /// # Errors
     /// What is wrong with the new file; the old keys stay.
     pub fn reload(&self, path: &str, bytes: &[u8]) -> Result<(), String> {
-        let store = self.stores.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
+        let store = self
+            .stores
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(path)
+            .cloned();
         match store {
             Some(store) => store.reload(bytes),
             None => Ok(()),
@@ -99,9 +119,18 @@ impl KeyStores {
     /// The published keys of all stores, by `kid`.
     pub fn published(&self) -> Vec<Value> {
         let mut all = BTreeMap::new();
-        for store in self.stores.lock().unwrap_or_else(PoisonError::into_inner).values() {
+        for store in self
+            .stores
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+        {
             for jwk in store.published() {
-                let kid = jwk.get("kid").and_then(Value::as_str).unwrap_or_default().to_owned();
+                let kid = jwk
+                    .get("kid")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned();
                 all.entry(kid).or_insert(jwk);
             }
         }
@@ -111,8 +140,13 @@ impl KeyStores {
     /// `kid` and end of validity of each certificate.
     pub fn expiries(&self) -> Vec<(String, Timestamp)> {
         let stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
-        let keys = stores.values().flat_map(|store| store.state.load().keys.clone()).collect::<Vec<_>>();
-        keys.iter().filter_map(|key| Some((key.kid().to_owned(), key.expires()?))).collect()
+        let keys = stores
+            .values()
+            .flat_map(|store| store.state.load().keys.clone())
+            .collect::<Vec<_>>();
+        keys.iter()
+            .filter_map(|key| Some((key.kid().to_owned(), key.expires()?)))
+            .collect()
     }
 }
 
@@ -126,13 +160,17 @@ impl KeyStore {
             return Some(wanted.clone());
         }
         let before = state.signed.get(&key_id.map(str::to_owned));
-        let still_there = before.and_then(|old| state.keys.iter().find(|key| key.public() == old.public()));
+        let still_there =
+            before.and_then(|old| state.keys.iter().find(|key| key.public() == old.public()));
         Some(still_there.unwrap_or(wanted).clone())
     }
 
     /// Notes how long tokens of this store live, so that old keys stay published for as long.
     pub fn expect_life(&self, life: Duration) {
-        self.longest_life.fetch_max(i64::try_from(life.as_millis()).unwrap_or(i64::MAX), Ordering::Relaxed);
+        self.longest_life.fetch_max(
+            i64::try_from(life.as_millis()).unwrap_or(i64::MAX),
+            Ordering::Relaxed,
+        );
     }
 
     fn reload(&self, bytes: &[u8]) -> Result<(), String> {
@@ -144,27 +182,60 @@ impl KeyStore {
         let keys: Vec<_> = keys.into_iter().map(Arc::new).collect();
         let came = keys
             .iter()
-            .map(|key| (key.kid().to_owned(), old.came.get(key.kid()).copied().unwrap_or(now)))
+            .map(|key| {
+                (
+                    key.kid().to_owned(),
+                    old.came.get(key.kid()).copied().unwrap_or(now),
+                )
+            })
             .collect();
-        let asked: Vec<Option<String>> =
-            old.keys.iter().map(|key| Some(key.kid().to_owned())).chain([None]).collect();
+        let asked: Vec<Option<String>> = old
+            .keys
+            .iter()
+            .map(|key| Some(key.kid().to_owned()))
+            .chain([None])
+            .collect();
         let signed = asked
             .into_iter()
             .filter_map(|key_id| Some((key_id.clone(), self.signer(key_id.as_deref())?)))
             .collect();
-        let until = now.plus(Duration::from_millis(u64::try_from(self.longest_life.load(Ordering::Relaxed)).unwrap_or(0)));
-        let gone = old.keys.iter().filter(|old| !keys.iter().any(|key| key.public() == old.public()));
-        let mut retired: Vec<_> = old.retired.iter().filter(|(_, until)| *until > now).cloned().collect();
+        let until = now.plus(Duration::from_millis(
+            u64::try_from(self.longest_life.load(Ordering::Relaxed)).unwrap_or(0),
+        ));
+        let gone = old
+            .keys
+            .iter()
+            .filter(|old| !keys.iter().any(|key| key.public() == old.public()));
+        let mut retired: Vec<_> = old
+            .retired
+            .iter()
+            .filter(|(_, until)| *until > now)
+            .cloned()
+            .collect();
         retired.extend(gone.map(|key| (key.public().clone(), until)));
-        self.state.store(Arc::new(State { keys, came, retired, signed }));
+        self.state.store(Arc::new(State {
+            keys,
+            came,
+            retired,
+            signed,
+        }));
         Ok(())
     }
 
     fn published(&self) -> Vec<Value> {
         let state = self.state.load();
         let now = self.clock.now();
-        let retired = state.retired.iter().filter(|(_, until)| *until > now).map(|(jwk, _)| jwk.clone());
-        state.keys.iter().map(|key| key.public().clone()).chain(retired).collect()
+        let retired = state
+            .retired
+            .iter()
+            .filter(|(_, until)| *until > now)
+            .map(|(jwk, _)| jwk.clone());
+        state
+            .keys
+            .iter()
+            .map(|key| key.public().clone())
+            .chain(retired)
+            .collect()
     }
 }
 

@@ -58,10 +58,10 @@ impl Flow {
     /// Reads the members of a configuration; `header` and anything else is the caller's.
     pub fn read(fields: &mut Fields<'_>, tls_required: bool) -> Option<Self> {
         let token_url = fields.required_text("token_url");
-        if let Some(url) = token_url {
-            if let Err(message) = check_url(url, tls_required) {
-                fields.wrong("token_url", message);
-            }
+        if let Some(url) = token_url
+            && let Err(message) = check_url(url, tls_required)
+        {
+            fields.wrong("token_url", message);
         }
         let client_id = fields.required_text("client_id");
         let client_secret = fields.required_text("client_secret");
@@ -89,7 +89,12 @@ impl Flow {
         key.add(self.client_secret.expose().as_bytes());
         key.add(&[self.method as u8]);
         key.add_all(self.scopes.iter().map(String::as_str));
-        key.add(&self.cache_ttl.map_or(u128::MAX, |ttl| ttl.as_nanos()).to_le_bytes());
+        key.add(
+            &self
+                .cache_ttl
+                .map_or(u128::MAX, |ttl| ttl.as_nanos())
+                .to_le_bytes(),
+        );
         key.digest()
     }
 
@@ -100,7 +105,10 @@ impl Flow {
             pairs.push(("scope", &scope));
         }
         let mut headers = vec![
-            ("Content-Type".to_owned(), "application/x-www-form-urlencoded".to_owned()),
+            (
+                "Content-Type".to_owned(),
+                "application/x-www-form-urlencoded".to_owned(),
+            ),
             ("Accept".to_owned(), "application/json".to_owned()),
         ];
         match self.method {
@@ -141,7 +149,10 @@ impl Flow {
 /// The value of `Authorization` for Basic.
 pub fn basic(user: &str, password: &str) -> String {
     use base64::Engine as _;
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
+    format!(
+        "Basic {}",
+        base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"))
+    )
 }
 
 /// Whether a text is the absolute URL of an endpoint. It may hold templates behind the authority.
@@ -149,7 +160,9 @@ pub fn basic(user: &str, password: &str) -> String {
 /// # Errors
 /// A sentence for the operator.
 pub fn check_url(url: &str, tls_required: bool) -> Result<(), String> {
-    let (scheme, rest) = url.split_once("://").ok_or_else(|| format!("`{url}` is no absolute URL"))?;
+    let (scheme, rest) = url
+        .split_once("://")
+        .ok_or_else(|| format!("`{url}` is no absolute URL"))?;
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if scheme.is_empty() || host.is_empty() {
         return Err(format!("`{url}` is no absolute URL"));
@@ -171,7 +184,12 @@ pub struct TokenClient {
 impl TokenClient {
     /// A client with an empty cache.
     pub fn new(http: Arc<dyn Http>, clock: Arc<dyn Clock>) -> Self {
-        Self { http, tokens: Deadlined::new(1_000, clock.clone()), clock, flights: Flights::default() }
+        Self {
+            http,
+            tokens: Deadlined::new(1_000, clock.clone()),
+            clock,
+            flights: Flights::default(),
+        }
     }
 
     /// A token, from the cache where one is still good.
@@ -188,7 +206,11 @@ impl TokenClient {
             let (http, clock, request) = (self.http.clone(), self.clock.clone(), flow.request());
             async move { fetch(&*http, &*clock, request).await.map(Arc::new) }
         };
-        let token = if cached { self.flights.join(key.clone(), fetch).await? } else { fetch().await? };
+        let token = if cached {
+            self.flights.join(key.clone(), fetch).await?
+        } else {
+            fetch().await?
+        };
         if let Some(until) = flow.keep_until(&token, self.clock.now()) {
             self.tokens.put(key, token.clone(), until);
         }
@@ -196,18 +218,33 @@ impl TokenClient {
     }
 }
 
-async fn fetch(http: &dyn Http, clock: &dyn Clock, request: HttpRequest) -> Result<AccessToken, Failure> {
+async fn fetch(
+    http: &dyn Http,
+    clock: &dyn Clock,
+    request: HttpRequest,
+) -> Result<AccessToken, Failure> {
     let asked = clock.now();
-    let answer = http.send(request).await.map_err(|fault| unreachable(&fault, "token endpoint"))?;
+    let answer = http
+        .send(request)
+        .await
+        .map_err(|fault| unreachable(&fault, "token endpoint"))?;
     let parsed: Result<Value, _> = serde_json::from_slice(&answer.body);
     match answer.status {
         200 => {}
         400 => {
-            let refusal = parsed.ok().filter(Value::is_object).map(|body| rfc6749_error(&body));
+            let refusal = parsed
+                .ok()
+                .filter(Value::is_object)
+                .map(|body| rfc6749_error(&body));
             let text = refusal.unwrap_or_else(|| "failed to fetch token".to_owned());
             return Err(Failure::new(Kind::Communication, text));
         }
-        status => return Err(Failure::new(Kind::Communication, format!("unexpected response code: {status}"))),
+        status => {
+            return Err(Failure::new(
+                Kind::Communication,
+                format!("unexpected response code: {status}"),
+            ));
+        }
     }
     let body = parsed
         .ok()
@@ -220,25 +257,44 @@ async fn fetch(http: &dyn Http, clock: &dyn Clock, request: HttpRequest) -> Resu
         None | Some(Value::Null) => None,
         Some(number) => match number.as_i64() {
             Some(0) => None,
-            Some(seconds) => Some(asked.plus(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))),
-            None => return Err(Failure::new(Kind::Internal, "failed to unmarshal response: `expires_in` is no number")),
+            Some(seconds) => {
+                Some(asked.plus(Duration::from_secs(u64::try_from(seconds).unwrap_or(0))))
+            }
+            None => {
+                return Err(Failure::new(
+                    Kind::Internal,
+                    "failed to unmarshal response: `expires_in` is no number",
+                ));
+            }
         },
     };
     let text = |name: &str| match body.get(name) {
         None | Some(Value::Null) => Ok(String::new()),
         Some(Value::String(text)) => Ok(text.clone()),
-        Some(_) => Err(Failure::new(Kind::Internal, format!("failed to unmarshal response: `{name}` is no text"))),
+        Some(_) => Err(Failure::new(
+            Kind::Internal,
+            format!("failed to unmarshal response: `{name}` is no text"),
+        )),
     };
     let scheme = text("token_type")?;
     let scheme = ["Bearer", "MAC", "Basic"]
         .into_iter()
-        .find(|known| known.eq_ignore_ascii_case(&scheme) || (scheme.is_empty() && *known == "Bearer"))
+        .find(|known| {
+            known.eq_ignore_ascii_case(&scheme) || (scheme.is_empty() && *known == "Bearer")
+        })
         .map_or(scheme.clone(), str::to_owned);
     let token = text("access_token")?;
     if token.is_empty() || token.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
-        return Err(Failure::new(Kind::Communication, "the answer holds no usable access token"));
+        return Err(Failure::new(
+            Kind::Communication,
+            "the answer holds no usable access token",
+        ));
     }
-    Ok(AccessToken { token, scheme, expires })
+    Ok(AccessToken {
+        token,
+        scheme,
+        expires,
+    })
 }
 
 fn rfc6749_error(body: &Value) -> String {
@@ -255,7 +311,12 @@ fn rfc6749_error(body: &Value) -> String {
 /// The failure that a fault of the HTTP port is.
 pub fn unreachable(fault: &HttpFault, what: &str) -> Failure {
     match fault {
-        HttpFault::Timeout => Failure::new(Kind::Timeout, format!("request to the {what} timed out")),
-        other => Failure::new(Kind::Communication, format!("request to the {what} failed: {other}")),
+        HttpFault::Timeout => {
+            Failure::new(Kind::Timeout, format!("request to the {what} timed out"))
+        }
+        other => Failure::new(
+            Kind::Communication,
+            format!("request to the {what} failed: {other}"),
+        ),
     }
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use heimdall_template::{CallError, Object, Value};
 
-use crate::url::{parse_query, unescape_text, Place};
+use crate::url::{Place, parse_query, unescape_text};
 use crate::{Body, Request};
 
 /// What a path expression captured.
@@ -38,10 +38,17 @@ impl Object for Scene<'_> {
 
     fn call<'a>(&'a self, name: &str, args: &[Value<'a>]) -> Option<Result<Value<'a>, CallError>> {
         match name {
-            "Header" => Some(argument(name, args).map(|header| Value::from(self.request.header(header)))),
-            "Cookie" => Some(argument(name, args).map(|cookie| Value::from(self.request.cookie(cookie)))),
+            "Header" => {
+                Some(argument(name, args).map(|header| Value::from(self.request.header(header))))
+            }
+            "Cookie" => {
+                Some(argument(name, args).map(|cookie| Value::from(self.request.cookie(cookie))))
+            }
             "Headers" => Some(Ok(Value::dict(
-                self.request.all_headers().into_iter().map(|(name, value)| (name.into(), Value::from(value))),
+                self.request
+                    .all_headers()
+                    .into_iter()
+                    .map(|(name, value)| (name.into(), Value::from(value))),
             ))),
             "Body" => Some(Ok(Value::from(self.body.value()))),
             _ => None,
@@ -55,8 +62,13 @@ impl Object for Scene<'_> {
 
 fn argument<'v>(method: &str, args: &'v [Value<'_>]) -> Result<&'v str, CallError> {
     match args {
-        [one] => one.as_str().ok_or_else(|| CallError::new(format!("{method} wants text"))),
-        _ => Err(CallError::new(format!("{method} wants one argument, got {}", args.len()))),
+        [one] => one
+            .as_str()
+            .ok_or_else(|| CallError::new(format!("{method} wants text"))),
+        _ => Err(CallError::new(format!(
+            "{method} wants one argument, got {}",
+            args.len()
+        ))),
     }
 }
 
@@ -78,21 +90,37 @@ impl Url {
         Self {
             scheme: request.scheme.clone().into_owned(),
             host: request.host.clone().into_owned(),
-            path: unescape_text(&request.path, Place::Path).unwrap_or_default().into_owned(),
-            raw_path: if scene.path_decoded { String::new() } else { request.path.clone().into_owned() },
+            path: unescape_text(&request.path, Place::Path)
+                .unwrap_or_default()
+                .into_owned(),
+            raw_path: if scene.path_decoded {
+                String::new()
+            } else {
+                request.path.clone().into_owned()
+            },
             raw_query: request.query.as_deref().unwrap_or_default().to_owned(),
             captures: scene.captures.to_vec(),
         }
     }
 
     fn escaped_path(&self) -> String {
-        if self.raw_path.is_empty() { crate::url::escape(self.path.as_bytes(), Place::Path) } else { self.raw_path.clone() }
+        if self.raw_path.is_empty() {
+            crate::url::escape(self.path.as_bytes(), Place::Path)
+        } else {
+            self.raw_path.clone()
+        }
     }
 
     /// The whole URL.
     pub fn to_text(&self) -> String {
         let mark = if self.raw_query.is_empty() { "" } else { "?" };
-        format!("{}://{}{}{mark}{}", self.scheme, self.host, self.escaped_path(), self.raw_query)
+        format!(
+            "{}://{}{}{mark}{}",
+            self.scheme,
+            self.host,
+            self.escaped_path(),
+            self.raw_query
+        )
     }
 
     /// The decoded path.
@@ -111,8 +139,17 @@ impl Url {
     /// The host without the port.
     pub fn hostname(&self) -> &str {
         let port = self.port();
-        let host = if port.is_empty() { self.host.as_str() } else { self.host.strip_suffix(port).and_then(|rest| rest.strip_suffix(':')).unwrap_or_default() };
-        host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
+        let host = if port.is_empty() {
+            self.host.as_str()
+        } else {
+            self.host
+                .strip_suffix(port)
+                .and_then(|rest| rest.strip_suffix(':'))
+                .unwrap_or_default()
+        };
+        host.strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .unwrap_or(host)
     }
 }
 
@@ -132,7 +169,9 @@ impl Object for Url {
             "User" => Value::Nil,
             "OmitHost" | "ForceQuery" => Value::from(false),
             "Captures" => Value::dict(
-                self.captures.iter().map(|(name, value)| (name.as_str().into(), Value::from(value.as_str()))),
+                self.captures
+                    .iter()
+                    .map(|(name, value)| (name.as_str().into(), Value::from(value.as_str()))),
             ),
             _ => return None,
         })
@@ -156,7 +195,20 @@ impl Object for Url {
     }
 
     fn field_names(&self) -> &[&str] {
-        &["Scheme", "Opaque", "User", "Host", "Path", "RawPath", "OmitHost", "ForceQuery", "RawQuery", "Fragment", "RawFragment", "Captures"]
+        &[
+            "Scheme",
+            "Opaque",
+            "User",
+            "Host",
+            "Path",
+            "RawPath",
+            "OmitHost",
+            "ForceQuery",
+            "RawQuery",
+            "Fragment",
+            "RawFragment",
+            "Captures",
+        ]
     }
 
     fn text(&self) -> Option<String> {
@@ -168,7 +220,11 @@ struct Query(Vec<(String, String)>);
 
 impl Query {
     fn all(&self, name: &str) -> Vec<Value<'_>> {
-        self.0.iter().filter(|(known, _)| known == name).map(|(_, value)| Value::from(value.as_str())).collect()
+        self.0
+            .iter()
+            .filter(|(known, _)| known == name)
+            .map(|(_, value)| Value::from(value.as_str()))
+            .collect()
     }
 }
 
@@ -179,7 +235,11 @@ impl Object for Query {
 
     fn field<'a>(&'a self, name: &str) -> Option<Value<'a>> {
         let all = self.all(name);
-        Some(if all.is_empty() { Value::Missing } else { Value::list(all) })
+        Some(if all.is_empty() {
+            Value::Missing
+        } else {
+            Value::list(all)
+        })
     }
 
     fn call<'a>(&'a self, name: &str, args: &[Value<'a>]) -> Option<Result<Value<'a>, CallError>> {
@@ -188,9 +248,15 @@ impl Object for Query {
                 let found = self.0.iter().find(|(known, _)| known == key);
                 Value::from(found.map_or("", |(_, value)| value.as_str()))
             })),
-            "Has" => Some(argument(name, args).map(|key| Value::from(self.0.iter().any(|(known, _)| known == key)))),
+            "Has" => Some(
+                argument(name, args)
+                    .map(|key| Value::from(self.0.iter().any(|(known, _)| known == key))),
+            ),
             "Encode" => {
-                let pairs = self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                let pairs = self
+                    .0
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str()));
                 Some(Ok(Value::from(crate::url::encode_query(pairs))))
             }
             _ => None,

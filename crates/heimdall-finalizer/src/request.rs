@@ -25,11 +25,16 @@ pub trait HeaderView: Sync {
 /// A list of name and value, for tests and small hosts. Names must be in lower case.
 impl HeaderView for Vec<(String, String)> {
     fn values<'a>(&'a self, name: &str) -> Vec<&'a [u8]> {
-        self.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_bytes()).collect()
+        self.iter()
+            .filter(|(known, _)| known == name)
+            .map(|(_, value)| value.as_bytes())
+            .collect()
     }
 
     fn first<'a>(&'a self, name: &str) -> Option<&'a [u8]> {
-        self.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_bytes())
+        self.iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_bytes())
     }
 
     fn each(&self, visit: &mut dyn FnMut(&str, &[u8])) {
@@ -146,8 +151,13 @@ pub fn cookie_pairs(line: &str) -> impl Iterator<Item = (&str, &str)> {
         let pair = pair.trim_matches([' ', '\t']);
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = name.trim_matches([' ', '\t']);
-        let value = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
-        let sound = value.bytes().all(|byte| (0x20..0x7f).contains(&byte) && !matches!(byte, b'"' | b';' | b'\\'));
+        let value = value
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'))
+            .unwrap_or(value);
+        let sound = value
+            .bytes()
+            .all(|byte| (0x20..0x7f).contains(&byte) && !matches!(byte, b'"' | b';' | b'\\'));
         (!name.is_empty() && is_token(name) && sound).then_some((name, value))
     })
 }
@@ -157,7 +167,23 @@ pub fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| {
             byte.is_ascii_alphanumeric()
-                || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+                || matches!(
+                    byte,
+                    b'!' | b'#'
+                        | b'$'
+                        | b'%'
+                        | b'&'
+                        | b'\''
+                        | b'*'
+                        | b'+'
+                        | b'-'
+                        | b'.'
+                        | b'^'
+                        | b'_'
+                        | b'`'
+                        | b'|'
+                        | b'~'
+                )
         })
 }
 
@@ -166,7 +192,11 @@ pub fn canonical_name(name: &str) -> String {
     let mut upper = true;
     name.chars()
         .map(|c| {
-            let out = if upper { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
+            let out = if upper {
+                c.to_ascii_uppercase()
+            } else {
+                c.to_ascii_lowercase()
+            };
             upper = c == '-';
             out
         })
@@ -184,8 +214,16 @@ pub struct Body<'a> {
 impl<'a> Body<'a> {
     /// A body, or none.
     pub fn new(request: &Request<'_>, bytes: Option<&'a [u8]>) -> Self {
-        let content_type = if bytes.is_some() { request.header("content-type") } else { String::new() };
-        Self { bytes, content_type, decoded: OnceLock::new() }
+        let content_type = if bytes.is_some() {
+            request.header("content-type")
+        } else {
+            String::new()
+        };
+        Self {
+            bytes,
+            content_type,
+            decoded: OnceLock::new(),
+        }
     }
 
     /// The decoded body: a map for JSON, YAML and forms, else the text; empty text for none.

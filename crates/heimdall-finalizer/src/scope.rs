@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use heimdall_template::{Mapping, Value};
 use serde_json::Map;
 
-use crate::objects::Scene;
 use crate::Subject;
+use crate::objects::Scene;
 
 /// What earlier steps left, by the id of the step.
 pub type Outputs = Map<String, serde_json::Value>;
@@ -45,9 +45,16 @@ impl Mapping for Scope<'_> {
     }
 
     fn entries<'a>(&'a self) -> Vec<(&'a str, Value<'a>)> {
-        ["Request", "Subject", "Outputs", "Values", "AuthenticationData", "TokenIssuer"]
-            .into_iter()
-            .filter_map(|name| Some((name, self.get(name)?)))
-            .collect()
+        [
+            "Request",
+            "Subject",
+            "Outputs",
+            "Values",
+            "AuthenticationData",
+            "TokenIssuer",
+        ]
+        .into_iter()
+        .filter_map(|name| Some((name, self.get(name)?)))
+        .collect()
     }
 }

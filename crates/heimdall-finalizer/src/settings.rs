@@ -49,9 +49,12 @@ impl Node {
             },
             Value::String(text) => NodeKind::Text(text.clone()),
             Value::Array(items) => NodeKind::List(items.iter().map(Self::from_json).collect()),
-            Value::Object(members) => {
-                NodeKind::Map(members.iter().map(|(key, value)| (key.clone(), Self::from_json(value))).collect())
-            }
+            Value::Object(members) => NodeKind::Map(
+                members
+                    .iter()
+                    .map(|(key, value)| (key.clone(), Self::from_json(value)))
+                    .collect(),
+            ),
         };
         Self { line: 0, kind }
     }
@@ -59,7 +62,10 @@ impl Node {
     /// The member of a map.
     pub fn get(&self, key: &str) -> Option<&Self> {
         match &self.kind {
-            NodeKind::Map(members) => members.iter().find(|(known, _)| known == key).map(|(_, node)| node),
+            NodeKind::Map(members) => members
+                .iter()
+                .find(|(known, _)| known == key)
+                .map(|(_, node)| node),
             _ => None,
         }
     }
@@ -102,14 +108,37 @@ pub struct Issues(RefCell<Vec<Issue>>);
 impl Issues {
     /// Notes something.
     pub fn note(&self, line: usize, key: &str, message: impl Into<String>) {
-        self.push(Issue { line, key: key.to_owned(), message: message.into(), nearest: None });
+        self.push(Issue {
+            line,
+            key: key.to_owned(),
+            message: message.into(),
+            nearest: None,
+        });
     }
 
     /// Notes an unknown name.
-    pub fn unknown<'k>(&self, line: usize, key: &str, name: &str, known: impl IntoIterator<Item = &'k str>) {
-        let message = format!("unknown {}", if key.is_empty() { format!("`{name}`") } else { format!("name `{name}`") });
+    pub fn unknown<'k>(
+        &self,
+        line: usize,
+        key: &str,
+        name: &str,
+        known: impl IntoIterator<Item = &'k str>,
+    ) {
+        let message = format!(
+            "unknown {}",
+            if key.is_empty() {
+                format!("`{name}`")
+            } else {
+                format!("name `{name}`")
+            }
+        );
         let nearest = nearest(name, known).map(str::to_owned);
-        self.push(Issue { line, key: key.to_owned(), message, nearest });
+        self.push(Issue {
+            line,
+            key: key.to_owned(),
+            message,
+            nearest,
+        });
     }
 
     /// Notes a whole issue.
@@ -139,9 +168,15 @@ pub struct Strictness {
 
 impl Strictness {
     /// How the configuration file is read.
-    pub const CATALOGUE: Self = Self { durations: Grammar::OneUnit, null_is_absent: false };
+    pub const CATALOGUE: Self = Self {
+        durations: Grammar::OneUnit,
+        null_is_absent: false,
+    };
     /// How rule sets are read.
-    pub const RULES: Self = Self { durations: Grammar::Go, null_is_absent: true };
+    pub const RULES: Self = Self {
+        durations: Grammar::Go,
+        null_is_absent: true,
+    };
 }
 
 /// Reads the members of one map, and knows at the end which ones nobody asked for.
@@ -156,14 +191,28 @@ pub struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Opens a map; anything else is an issue.
-    pub fn open(node: &'a Node, path: impl Into<String>, strictness: Strictness, issues: &'a Issues) -> Option<Self> {
+    pub fn open(
+        node: &'a Node,
+        path: impl Into<String>,
+        strictness: Strictness,
+        issues: &'a Issues,
+    ) -> Option<Self> {
         let path = path.into();
         match &node.kind {
-            NodeKind::Map(members) => {
-                Some(Self { members, line: node.line, path, strictness, issues, asked: Vec::new() })
-            }
+            NodeKind::Map(members) => Some(Self {
+                members,
+                line: node.line,
+                path,
+                strictness,
+                issues,
+                asked: Vec::new(),
+            }),
             _ => {
-                issues.note(node.line, &path, format!("is {}, a map is wanted", node.describe()));
+                issues.note(
+                    node.line,
+                    &path,
+                    format!("is {}, a map is wanted", node.describe()),
+                );
                 None
             }
         }
@@ -191,19 +240,31 @@ impl<'a> Fields<'a> {
 
     /// Path of a member.
     pub fn at(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
     }
 
     /// Notes what is wrong with a member.
     pub fn wrong(&self, key: &str, message: impl Into<String>) {
-        let line = self.members.iter().find(|(known, _)| known == key).map_or(self.line, |(_, node)| node.line);
+        let line = self
+            .members
+            .iter()
+            .find(|(known, _)| known == key)
+            .map_or(self.line, |(_, node)| node.line);
         self.issues.note(line, &self.at(key), message);
     }
 
     /// A member, whatever it is.
     pub fn node(&mut self, key: &'static str) -> Option<&'a Node> {
         self.asked.push(key);
-        let node = self.members.iter().find(|(known, _)| known == key).map(|(_, node)| node)?;
+        let node = self
+            .members
+            .iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, node)| node)?;
         (!(self.strictness.null_is_absent && node.is_null())).then_some(node)
     }
 
@@ -211,16 +272,26 @@ impl<'a> Fields<'a> {
     pub fn required(&mut self, key: &'static str) -> Option<&'a Node> {
         let node = self.node(key);
         if node.is_none() {
-            self.issues.note(self.line, &self.path, format!("`{key}` is missing"));
+            self.issues
+                .note(self.line, &self.path, format!("`{key}` is missing"));
         }
         node
     }
 
-    fn typed<T>(&mut self, key: &'static str, wanted: &str, read: impl Fn(&'a Node) -> Option<T>) -> Option<T> {
+    fn typed<T>(
+        &mut self,
+        key: &'static str,
+        wanted: &str,
+        read: impl Fn(&'a Node) -> Option<T>,
+    ) -> Option<T> {
         let node = self.node(key)?;
         let value = read(node);
         if value.is_none() {
-            self.issues.note(node.line, &self.at(key), format!("is {}, {wanted} is wanted", node.describe()));
+            self.issues.note(
+                node.line,
+                &self.at(key),
+                format!("is {}, {wanted} is wanted", node.describe()),
+            );
         }
         value
     }
@@ -250,7 +321,11 @@ impl<'a> Fields<'a> {
         let found = known.iter().find(|word| **word == text).copied();
         if found.is_none() {
             self.issues.push(Issue {
-                line: self.members.iter().find(|(name, _)| name == key).map_or(self.line, |(_, node)| node.line),
+                line: self
+                    .members
+                    .iter()
+                    .find(|(name, _)| name == key)
+                    .map_or(self.line, |(_, node)| node.line),
                 key: self.at(key),
                 message: format!("`{text}` is none of {}", known.join(", ")),
                 nearest: nearest(text, known.iter().copied()).map(str::to_owned),
@@ -271,7 +346,9 @@ impl<'a> Fields<'a> {
     pub fn integer(&mut self, key: &'static str) -> Option<i64> {
         self.typed(key, "a whole number", |node| match node.kind {
             NodeKind::Int(number) => Some(number),
-            NodeKind::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 => Some(number as i64),
+            NodeKind::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 => {
+                Some(number as i64)
+            }
             _ => None,
         })
     }
@@ -288,9 +365,14 @@ impl<'a> Fields<'a> {
                 }
             },
             // a bare number in a rule set is a count of nanoseconds, as there
-            (NodeKind::Int(nanos), Grammar::Go) => Some(Duration::from_nanos(u64::try_from(*nanos).unwrap_or(0))),
+            (NodeKind::Int(nanos), Grammar::Go) => {
+                Some(Duration::from_nanos(u64::try_from(*nanos).unwrap_or(0)))
+            }
             _ => {
-                self.wrong(key, format!("is {}, a duration like `5s` is wanted", node.describe()));
+                self.wrong(
+                    key,
+                    format!("is {}, a duration like `5s` is wanted", node.describe()),
+                );
                 None
             }
         }

@@ -15,7 +15,10 @@ pub struct Subject {
 impl Subject {
     /// A subject of which only the identifier is known.
     pub fn named(id: impl Into<String>) -> Self {
-        Self { id: id.into(), attributes: Map::new() }
+        Self {
+            id: id.into(),
+            attributes: Map::new(),
+        }
     }
 }
 

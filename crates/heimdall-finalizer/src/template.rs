@@ -32,12 +32,24 @@ enum Form {
 
 impl Text {
     /// Parses; what is wrong goes to `issues`.
-    pub fn parse(engine: &Engine, source: &str, line: usize, key: &str, issues: &Issues) -> Option<Self> {
+    pub fn parse(
+        engine: &Engine,
+        source: &str,
+        line: usize,
+        key: &str,
+        issues: &Issues,
+    ) -> Option<Self> {
         if !source.contains("{{") {
-            return Some(Self { source: source.to_owned(), form: Form::Plain });
+            return Some(Self {
+                source: source.to_owned(),
+                form: Form::Plain,
+            });
         }
         match engine.parse(key, source) {
-            Ok(template) => Some(Self { source: source.to_owned(), form: Form::Parsed(template) }),
+            Ok(template) => Some(Self {
+                source: source.to_owned(),
+                form: Form::Parsed(template),
+            }),
             Err(error) => {
                 issues.push(crate::settings::Issue {
                     line: line + error.line().saturating_sub(1),
@@ -77,19 +89,32 @@ impl Text {
     ///
     /// # Errors
     /// [`Kind::Internal`], with the place in the template.
-    pub fn render_guarded(&self, scope: &Scope<'_>, on_missing: OnMissing) -> Result<String, Failure> {
+    pub fn render_guarded(
+        &self,
+        scope: &Scope<'_>,
+        on_missing: OnMissing,
+    ) -> Result<String, Failure> {
         let missing = match on_missing {
             OnMissing::Empty => NoValue::Nothing,
             OnMissing::Error => NoValue::Refuse,
         };
-        self.render_with(scope, RenderOptions::default().guard_newlines(true).no_value(missing))
+        self.render_with(
+            scope,
+            RenderOptions::default()
+                .guard_newlines(true)
+                .no_value(missing),
+        )
     }
 
     /// Renders; a missing attribute does as `on_missing` says.
     ///
     /// # Errors
     /// [`Kind::Internal`], with the place in the template.
-    pub fn render_with_missing(&self, scope: &Scope<'_>, on_missing: OnMissing) -> Result<String, Failure> {
+    pub fn render_with_missing(
+        &self,
+        scope: &Scope<'_>,
+        on_missing: OnMissing,
+    ) -> Result<String, Failure> {
         let missing = match on_missing {
             OnMissing::Empty => NoValue::Nothing,
             OnMissing::Error => NoValue::Refuse,
@@ -104,7 +129,12 @@ impl Text {
         let mut out = String::with_capacity(self.source.len() + 64);
         template
             .render_with(Value::mapping(scope), &mut out, options)
-            .map_err(|error| Failure::new(Kind::Internal, format!("failed to render template: {error}")))?;
+            .map_err(|error| {
+                Failure::new(
+                    Kind::Internal,
+                    format!("failed to render template: {error}"),
+                )
+            })?;
         Ok(out)
     }
 }
@@ -123,7 +153,10 @@ impl ValueTemplates {
     /// These, with those of a rule in their place or beside them.
     #[must_use]
     pub fn merged(&self, over: &Self) -> Self {
-        let kept = self.0.iter().filter(|(name, _)| !over.0.iter().any(|(other, _)| other == name));
+        let kept = self
+            .0
+            .iter()
+            .filter(|(name, _)| !over.0.iter().any(|(other, _)| other == name));
         Self::new(kept.chain(&over.0).cloned().collect())
     }
 
@@ -132,7 +165,10 @@ impl ValueTemplates {
     /// # Errors
     /// [`Kind::Internal`].
     pub fn render(&self, scope: &Scope<'_>) -> Result<Values, Failure> {
-        self.0.iter().map(|(name, text)| Ok((name.clone(), text.render(scope)?))).collect()
+        self.0
+            .iter()
+            .map(|(name, text)| Ok((name.clone(), text.render(scope)?)))
+            .collect()
     }
 
     /// Names and texts, by name.

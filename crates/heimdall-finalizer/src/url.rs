@@ -18,7 +18,11 @@ pub fn escape(bytes: &[u8], place: Place) -> String {
     for &byte in bytes {
         let stays = byte.is_ascii_alphanumeric()
             || matches!(byte, b'-' | b'_' | b'.' | b'~')
-            || (place == Place::Path && matches!(byte, b'$' | b'&' | b'+' | b',' | b'/' | b':' | b';' | b'=' | b'@'));
+            || (place == Place::Path
+                && matches!(
+                    byte,
+                    b'$' | b'&' | b'+' | b',' | b'/' | b':' | b';' | b'=' | b'@'
+                ));
         match byte {
             _ if stays => out.push(char::from(byte)),
             b' ' if place == Place::Query => out.push('+'),
@@ -33,7 +37,10 @@ pub fn escape(bytes: &[u8], place: Place) -> String {
 /// The bytes that an escaped text stands for; `None` when an escape is broken.
 pub fn unescape(text: &str, place: Place) -> Option<Cow<'_, [u8]>> {
     let bytes = text.as_bytes();
-    if !bytes.iter().any(|byte| *byte == b'%' || (*byte == b'+' && place == Place::Query)) {
+    if !bytes
+        .iter()
+        .any(|byte| *byte == b'%' || (*byte == b'+' && place == Place::Query))
+    {
         return Some(Cow::Borrowed(bytes));
     }
     let mut out = Vec::with_capacity(bytes.len());
@@ -72,7 +79,9 @@ fn hex_pair(pair: &[u8]) -> Option<u8> {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
 }
 
 /// Decodes a captured path segment. Encoded slashes stay encoded unless `slashes`; a broken escape stays, too.
@@ -81,7 +90,9 @@ pub fn unescape_segment(text: &str, slashes: bool) -> String {
         return text.to_owned();
     }
     if slashes {
-        return unescape_text(text, Place::Path).map(Cow::into_owned).unwrap_or_default();
+        return unescape_text(text, Place::Path)
+            .map(Cow::into_owned)
+            .unwrap_or_default();
     }
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -111,14 +122,19 @@ pub fn parse_query(query: &str) -> Vec<(String, String)> {
         .filter(|pair| !pair.is_empty() && !pair.contains(';'))
         .filter_map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Some((unescape_text(name, Place::Query)?.into_owned(), unescape_text(value, Place::Query)?.into_owned()))
+            Some((
+                unescape_text(name, Place::Query)?.into_owned(),
+                unescape_text(value, Place::Query)?.into_owned(),
+            ))
         })
         .collect()
 }
 
 /// Whether every pair of a query can be read.
 pub fn query_is_sound(query: &str) -> bool {
-    query.split('&').all(|pair| !pair.contains(';') && unescape(pair, Place::Query).is_some())
+    query
+        .split('&')
+        .all(|pair| !pair.contains(';') && unescape(pair, Place::Query).is_some())
 }
 
 /// Writes pairs as a query, sorted by name, the order within a name kept.
@@ -143,14 +159,35 @@ pub fn path_is_plain(raw: &str) -> bool {
         byte.is_ascii_alphanumeric()
             || matches!(
                 byte,
-                b'-' | b'_' | b'.' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' | b':' | b'@' | b'[' | b']' | b'/' | b'%'
+                b'-' | b'_'
+                    | b'.'
+                    | b'~'
+                    | b'!'
+                    | b'$'
+                    | b'&'
+                    | b'\''
+                    | b'('
+                    | b')'
+                    | b'*'
+                    | b'+'
+                    | b','
+                    | b';'
+                    | b'='
+                    | b':'
+                    | b'@'
+                    | b'['
+                    | b']'
+                    | b'/'
+                    | b'%'
             )
     })
 }
 
 /// Whether a path holds an encoded slash.
 pub fn has_encoded_slash(raw: &str) -> bool {
-    raw.as_bytes().windows(3).any(|three| matches!(three, [b'%', b'2', b'f' | b'F']))
+    raw.as_bytes()
+        .windows(3)
+        .any(|three| matches!(three, [b'%', b'2', b'f' | b'F']))
 }
 
 #[cfg(test)]
@@ -180,7 +217,17 @@ mod tests {
 
     #[test]
     fn queries_are_sorted_and_sound() {
-        assert_eq!(parse_query("b=1&a=%20&x;y=2&c=%zz&flag"), [("b".into(), "1".into()), ("a".into(), " ".into()), ("flag".into(), String::new())]);
-        assert_eq!(encode_query([("b", "2"), ("a", "x y"), ("b", "1")]), "a=x+y&b=2&b=1");
+        assert_eq!(
+            parse_query("b=1&a=%20&x;y=2&c=%zz&flag"),
+            [
+                ("b".into(), "1".into()),
+                ("a".into(), " ".into()),
+                ("flag".into(), String::new())
+            ]
+        );
+        assert_eq!(
+            encode_query([("b", "2"), ("a", "x y"), ("b", "1")]),
+            "a=x+y&b=2&b=1"
+        );
     }
 }

@@ -22,9 +22,22 @@ pub fn parse(text: &str) -> Result<Node, Issue> {
     match parsed {
         Ok(node) => Ok(node.map(|lined| lined.0).unwrap_or_default()),
         Err(error) => {
-            let line = error.location().and_then(|at| usize::try_from(at.line()).ok()).unwrap_or_default();
-            let message = error.to_string().lines().next().unwrap_or_default().to_owned();
-            Err(Issue { line, key: String::new(), message, nearest: None })
+            let line = error
+                .location()
+                .and_then(|at| usize::try_from(at.line()).ok())
+                .unwrap_or_default();
+            let message = error
+                .to_string()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            Err(Issue {
+                line,
+                key: String::new(),
+                message,
+                nearest: None,
+            })
         }
     }
 }
@@ -35,7 +48,10 @@ impl<'de> Deserialize<'de> for Lined {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<Bare>::deserialize(deserializer)?;
         let line = usize::try_from(spanned.referenced.line()).unwrap_or_default();
-        Ok(Self(Node { line, kind: spanned.value.0 }))
+        Ok(Self(Node {
+            line,
+            kind: spanned.value.0,
+        }))
     }
 }
 
@@ -116,22 +132,31 @@ mod tests {
 
     #[test]
     fn values_keep_their_kinds_and_lines() {
-        let node = parse("a: 7\nb: \"7\"\nc:\n  - true\n  - on\n  - ~\nd: {e: 1.5, f: x}\n").unwrap();
+        let node =
+            parse("a: 7\nb: \"7\"\nc:\n  - true\n  - on\n  - ~\nd: {e: 1.5, f: x}\n").unwrap();
         assert_eq!(node.get("a").unwrap().kind, NodeKind::Int(7));
         assert_eq!(node.get("b").unwrap().kind, NodeKind::Text("7".into()));
         assert_eq!(node.get("b").unwrap().line, 2);
-        let NodeKind::List(items) = &node.get("c").unwrap().kind else { panic!("no list") };
+        let NodeKind::List(items) = &node.get("c").unwrap().kind else {
+            panic!("no list")
+        };
         assert_eq!(items[0].kind, NodeKind::Bool(true));
         assert_eq!(items[1].kind, NodeKind::Text("on".into()));
         assert_eq!((items[2].line, items[2].kind.clone()), (6, NodeKind::Null));
-        assert_eq!(node.get("d").unwrap().get("e").unwrap().kind, NodeKind::Float(1.5));
+        assert_eq!(
+            node.get("d").unwrap().get("e").unwrap().kind,
+            NodeKind::Float(1.5)
+        );
     }
 
     #[test]
     fn an_empty_text_is_nothing_and_json_is_yaml() {
         assert!(parse("").unwrap().is_null());
         assert!(parse("# nothing\n").unwrap().is_null());
-        assert_eq!(parse("{\"a\": [1, \"x\"]}").unwrap().get("a").unwrap().line, 1);
+        assert_eq!(
+            parse("{\"a\": [1, \"x\"]}").unwrap().get("a").unwrap().line,
+            1
+        );
     }
 
     #[test]

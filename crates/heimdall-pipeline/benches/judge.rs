@@ -1,4 +1,14 @@
 //! What a verdict costs: finding the rule among many, and running a short pipeline.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    unreachable_pub,
+    missing_docs,
+    reason = "a failing double or set-up ends the run"
+)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -42,12 +52,26 @@ fn world(rules: &str) -> Live {
 
 fn pem_of(der: &[u8]) -> String {
     let body = heimdall_token::crypto::base64(der);
-    let lines: Vec<&str> = body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
+    let lines: Vec<&str> = body
+        .as_bytes()
+        .chunks(64)
+        .map(|line| std::str::from_utf8(line).unwrap())
+        .collect();
+    format!(
+        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+        lines.join("\n")
+    )
 }
 
 fn head<'a>(target: &'a str, headers: &'a Vec<(String, String)>) -> RawHead<'a> {
-    RawHead { method: "GET", target, authority: Some("app.example"), tls: false, peer: [127, 0, 0, 1].into(), headers }
+    RawHead {
+        method: "GET",
+        target,
+        authority: Some("app.example"),
+        tls: false,
+        peer: [127, 0, 0, 1].into(),
+        headers,
+    }
 }
 
 fn find(c: &mut Criterion) {
@@ -58,7 +82,11 @@ fn find(c: &mut Criterion) {
         let target = format!("/tenants/t{}/items{}/42", (count / 2) % 97, count / 2);
         group.bench_with_input(BenchmarkId::from_parameter(count), &target, |b, target| {
             b.iter(|| {
-                let request = live.engine.gate().admit(head(black_box(target), &headers)).unwrap();
+                let request = live
+                    .engine
+                    .gate()
+                    .admit(head(black_box(target), &headers))
+                    .unwrap();
                 black_box(live.snapshot.find(&request).rule().is_some())
             });
         });
@@ -68,7 +96,9 @@ fn find(c: &mut Criterion) {
 
 fn judge(c: &mut Criterion) {
     let steps = "[{authenticator: anyone}, {finalizer: token}, {finalizer: tag}]";
-    let rule = format!("  - id: a\n    match: {{routes: [{{path: /a}}]}}\n    forward_to: {{host: up}}\n    execute: {steps}\n");
+    let rule = format!(
+        "  - id: a\n    match: {{routes: [{{path: /a}}]}}\n    forward_to: {{host: up}}\n    execute: {steps}\n"
+    );
     let live = world(&rule);
     let headers = vec![
         ("user-agent".to_owned(), "bench".to_owned()),
@@ -76,7 +106,11 @@ fn judge(c: &mut Criterion) {
     ];
     c.bench_function("judge/anonymous+cached jwt+header", |b| {
         b.iter(|| {
-            let request = live.engine.gate().admit(head(black_box("/a"), &headers)).unwrap();
+            let request = live
+                .engine
+                .gate()
+                .admit(head(black_box("/a"), &headers))
+                .unwrap();
             block_on(live.snapshot.find(&request).judge(&request, None))
         });
     });
@@ -85,11 +119,20 @@ fn judge(c: &mut Criterion) {
 fn load(c: &mut Criterion) {
     let mut group = c.benchmark_group("load");
     group.sample_size(10);
-    let engine = Bench::default().engine(&CONFIG.replace("    - {id: token, type: jwt, config: {signer: {key_store: {path: key.json}}}}\n", "")).unwrap();
+    let engine = Bench::default()
+        .engine(&CONFIG.replace(
+            "    - {id: token, type: jwt, config: {signer: {key_store: {path: key.json}}}}\n",
+            "",
+        ))
+        .unwrap();
     let source = set("r.yaml", &rules(10_000));
-    group.bench_function("compile 10,000 rules", |b| b.iter(|| engine.compile(black_box(&source)).unwrap()));
+    group.bench_function("compile 10,000 rules", |b| {
+        b.iter(|| engine.compile(black_box(&source)).unwrap())
+    });
     let sets = [engine.compile(&source).unwrap()];
-    group.bench_function("index 10,000 rules", |b| b.iter(|| engine.snapshot(black_box(&sets)).unwrap()));
+    group.bench_function("index 10,000 rules", |b| {
+        b.iter(|| engine.snapshot(black_box(&sets)).unwrap())
+    });
     group.finish();
 }
 

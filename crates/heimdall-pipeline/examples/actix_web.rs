@@ -1,4 +1,14 @@
 //! An actix-web service that asks the pipeline before each handler.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    unreachable_pub,
+    missing_docs,
+    reason = "a failing double or set-up ends the run"
+)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -38,13 +48,21 @@ struct Rules {
 impl Rules {
     async fn judge(&self, request: &HttpRequest) -> Verdict {
         let fields = Fields(request.headers());
-        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        let target = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |target| target.as_str());
         let raw = RawHead {
             method: request.method().as_str(),
             target,
-            authority: request.headers().get("host").and_then(|host| host.to_str().ok()),
+            authority: request
+                .headers()
+                .get("host")
+                .and_then(|host| host.to_str().ok()),
             tls: false,
-            peer: request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip()),
+            peer: request
+                .peer_addr()
+                .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip()),
             headers: &fields,
         };
         match self.engine.gate().admit(raw) {
@@ -61,13 +79,19 @@ async fn guard(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     match rules.judge(request.request()).await {
         Verdict::Forward(forward) => {
-            let dropped: Vec<HeaderName> =
-                request.headers().keys().filter(|name| !forward.keeps(name.as_str())).cloned().collect();
+            let dropped: Vec<HeaderName> = request
+                .headers()
+                .keys()
+                .filter(|name| !forward.keeps(name.as_str()))
+                .cloned()
+                .collect();
             for name in dropped {
                 request.headers_mut().remove(name);
             }
             for (name, value) in &forward.headers {
-                if let (Ok(name), Ok(value)) = (HeaderName::try_from(&**name), HeaderValue::from_str(value)) {
+                if let (Ok(name), Ok(value)) =
+                    (HeaderName::try_from(&**name), HeaderValue::from_str(value))
+                {
                     request.headers_mut().append(name, value);
                 }
             }
@@ -83,7 +107,11 @@ async fn guard(
 }
 
 async fn hello(request: HttpRequest) -> String {
-    let user = request.headers().get("x-user").and_then(|user| user.to_str().ok()).unwrap_or("nobody");
+    let user = request
+        .headers()
+        .get("x-user")
+        .and_then(|user| user.to_str().ok())
+        .unwrap_or("nobody");
     format!("hello {user}\n")
 }
 
@@ -101,10 +129,16 @@ mechanisms:
     execute: [{authenticator: login}, {finalizer: who}]
 ";
     let live = support::Bench::default().snapshot(config, rules);
-    let rules = web::Data::new(Arc::new(Rules { engine: live.engine, snapshot: live.snapshot }));
+    let rules = web::Data::new(Arc::new(Rules {
+        engine: live.engine,
+        snapshot: live.snapshot,
+    }));
     println!("try: curl -u joe:secret http://127.0.0.1:8090/hello");
     HttpServer::new(move || {
-        App::new().app_data(rules.clone()).wrap(from_fn(guard)).route("/hello", web::get().to(hello))
+        App::new()
+            .app_data(rules.clone())
+            .wrap(from_fn(guard))
+            .route("/hello", web::get().to(hello))
     })
     .bind(("127.0.0.1", 8090))?
     .run()

@@ -11,9 +11,21 @@ impl RespondCodes {
     /// went wrong on the way.
     pub(crate) fn of(&self, failure: &Failure) -> (u16, &'static str) {
         let order = [
-            (Kind::Authentication, self.authentication, "authentication_error"),
-            (Kind::Authorization, self.authorization, "authorization_error"),
-            (Kind::Communication, self.communication, "communication_error"),
+            (
+                Kind::Authentication,
+                self.authentication,
+                "authentication_error",
+            ),
+            (
+                Kind::Authorization,
+                self.authorization,
+                "authorization_error",
+            ),
+            (
+                Kind::Communication,
+                self.communication,
+                "communication_error",
+            ),
             (Kind::Timeout, self.communication, "communication_error"),
             (Kind::Argument, self.precondition, "precondition_error"),
             (Kind::NoRule, self.no_rule, "no_rule_error"),
@@ -21,11 +33,18 @@ impl RespondCodes {
         order
             .into_iter()
             .find(|(kind, _, _)| failure.is(*kind))
-            .map_or((self.internal, "internal_error"), |(_, status, name)| (status, name))
+            .map_or((self.internal, "internal_error"), |(_, status, name)| {
+                (status, name)
+            })
     }
 
     /// The answer to a failure.
-    pub(crate) fn answer(&self, failure: &Failure, rule: Option<RuleName>, headers: &dyn HeaderView) -> Respond {
+    pub(crate) fn answer(
+        &self,
+        failure: &Failure,
+        rule: Option<RuleName>,
+        headers: &dyn HeaderView,
+    ) -> Respond {
         let (status, kind) = self.of(failure);
         let mut respond = Respond {
             rule,
@@ -36,18 +55,25 @@ impl RespondCodes {
             kind,
             close: false,
         };
-        if self.verbose {
-            if let Some((media, body)) = verbose(failure, headers) {
-                respond.headers.push(("Content-Type".into(), media.into()));
-                respond.headers.push(("X-Content-Type-Options".into(), "nosniff".into()));
-                respond.body = body;
-            }
+        if self.verbose
+            && let Some((media, body)) = verbose(failure, headers)
+        {
+            respond.headers.push(("Content-Type".into(), media.into()));
+            respond
+                .headers
+                .push(("X-Content-Type-Options".into(), "nosniff".into()));
+            respond.body = body;
         }
         respond
     }
 }
 
-const MEDIA: [&str; 4] = ["text/html", "application/json", "text/plain", "application/xml"];
+const MEDIA: [&str; 4] = [
+    "text/html",
+    "application/json",
+    "text/plain",
+    "application/xml",
+];
 
 fn verbose(failure: &Failure, headers: &dyn HeaderView) -> Option<(&'static str, String)> {
     let media = acceptable(headers, &MEDIA)?;
@@ -56,7 +82,11 @@ fn verbose(failure: &Failure, headers: &dyn HeaderView) -> Option<(&'static str,
     let body = match media {
         "application/json" => json!({ "code": code, "message": message }).to_string(),
         "application/xml" => {
-            format!("<error><code>{}</code><message>{}</message></error>", escaped(&code), escaped(message))
+            format!(
+                "<error><code>{}</code><message>{}</message></error>",
+                escaped(&code),
+                escaped(message)
+            )
         }
         "text/plain" => format!("{}: {message}", failure.first().text()),
         _ => format!("<p>{}</p>", escaped(&failure.to_string())),
@@ -95,7 +125,11 @@ pub(crate) fn escaped(text: &str) -> String {
 /// first.
 pub(crate) fn acceptable<'m>(headers: &dyn HeaderView, offered: &[&'m str]) -> Option<&'m str> {
     let lines = headers.values("accept");
-    let accept = lines.iter().map(|line| String::from_utf8_lossy(line)).collect::<Vec<_>>().join(",");
+    let accept = lines
+        .iter()
+        .map(|line| String::from_utf8_lossy(line))
+        .collect::<Vec<_>>()
+        .join(",");
     if accept.trim().is_empty() {
         return offered.first().copied();
     }
@@ -114,7 +148,9 @@ pub(crate) fn acceptable<'m>(headers: &dyn HeaderView, offered: &[&'m str]) -> O
             .enumerate()
             .filter_map(|(place, (range, weight))| Some((fits(range)?, place, *weight)))
             .max_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
-        let Some((_, place, weight)) = chosen.filter(|(_, _, weight)| *weight > 0.0) else { continue };
+        let Some((_, place, weight)) = chosen.filter(|(_, _, weight)| *weight > 0.0) else {
+            continue;
+        };
         if best.is_none_or(|(_, known, at)| weight > known || (weight == known && place < at)) {
             best = Some((media, weight, place));
         }
@@ -133,7 +169,11 @@ fn range(text: &str) -> Option<(String, f32)> {
     let mut weight = 1.0;
     for part in parts {
         if let Some(value) = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")) {
-            weight = value.trim().parse::<f32>().ok().filter(|weight| (0.0..=1.0).contains(weight))?;
+            weight = value
+                .trim()
+                .parse::<f32>()
+                .ok()
+                .filter(|weight| (0.0..=1.0).contains(weight))?;
         }
     }
     Some((media, weight))
@@ -149,11 +189,22 @@ pub(crate) struct Missing {
 
 impl Missing {
     /// 403, whatever `respond` says.
-    pub(crate) fn answer(&self, failure: &Failure, rule: Option<RuleName>, headers: &dyn HeaderView) -> Respond {
+    pub(crate) fn answer(
+        &self,
+        failure: &Failure,
+        rule: Option<RuleName>,
+        headers: &dyn HeaderView,
+    ) -> Respond {
         let request_url = self.request_url();
-        let media = acceptable(headers, &["application/problem+json", "application/json", "text/html"]);
+        let media = acceptable(
+            headers,
+            &["application/problem+json", "application/json", "text/html"],
+        );
         let (media, body) = if media == Some("text/html") {
-            ("text/html; charset=utf-8", self.page(request_url.as_deref()))
+            (
+                "text/html; charset=utf-8",
+                self.page(request_url.as_deref()),
+            )
         } else {
             let mut problem = json!({
                 "type": "about:blank",
@@ -180,7 +231,10 @@ impl Missing {
                 ("Content-Type".into(), media.into()),
                 ("X-Content-Type-Options".into(), "nosniff".into()),
                 ("Cache-Control".into(), "no-store".into()),
-                ("Content-Security-Policy".into(), "default-src 'none'; frame-ancestors 'none'".into()),
+                (
+                    "Content-Security-Policy".into(),
+                    "default-src 'none'; frame-ancestors 'none'".into(),
+                ),
             ],
             body,
             reason: failure.to_string(),
@@ -201,7 +255,10 @@ impl Missing {
         use heimdall_finalizer::url::{Place, escape};
         let host = self.hints.portal_host.as_deref()?;
         let role = self.hints.requestable_roles.first()?;
-        Some(format!("{host}/requests/new?role={}", escape(role.as_bytes(), Place::Query)))
+        Some(format!(
+            "{host}/requests/new?role={}",
+            escape(role.as_bytes(), Place::Query)
+        ))
     }
 
     fn page(&self, request_url: Option<&str>) -> String {
@@ -229,10 +286,19 @@ mod tests {
         assert_eq!(acceptable(&Vec::new(), &MEDIA), Some("text/html"));
         assert_eq!(accepts("*/*"), Some("text/html"));
         assert_eq!(accepts("application/*"), Some("application/json"));
-        assert_eq!(accepts("text/plain;q=0.5, application/xml"), Some("application/xml"));
-        assert_eq!(accepts("application/json;q=0.5, text/html;q=0.4"), Some("application/json"));
+        assert_eq!(
+            accepts("text/plain;q=0.5, application/xml"),
+            Some("application/xml")
+        );
+        assert_eq!(
+            accepts("application/json;q=0.5, text/html;q=0.4"),
+            Some("application/json")
+        );
         assert_eq!(accepts("image/png"), None);
-        assert_eq!(accepts("text/html;q=0, */*;q=0.1"), Some("application/json"));
+        assert_eq!(
+            accepts("text/html;q=0, */*;q=0.1"),
+            Some("application/json")
+        );
     }
 
     #[test]
@@ -240,23 +306,38 @@ mod tests {
         let missing = Missing {
             permission: Some("billing:write".into()),
             role: None,
-            hints: Hints { requestable_roles: vec!["billing admin".into()], portal_host: Some("https://p.example".into()) },
+            hints: Hints {
+                requestable_roles: vec!["billing admin".into()],
+                portal_host: Some("https://p.example".into()),
+            },
         };
         let failure = Failure::new(Kind::Authorization, "no");
         let answer = missing.answer(&failure, None, &Vec::new());
         let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
         assert_eq!(answer.status, 403);
         assert_eq!(body["missing_permission"], "billing:write");
-        assert_eq!(body["request_url"], "https://p.example/requests/new?role=billing+admin");
-        let page = missing.answer(&failure, None, &vec![("accept".to_owned(), "text/html".to_owned())]);
-        assert!(page.body.contains("href=\"https://p.example/requests/new?role=billing+admin\""));
+        assert_eq!(
+            body["request_url"],
+            "https://p.example/requests/new?role=billing+admin"
+        );
+        let page = missing.answer(
+            &failure,
+            None,
+            &vec![("accept".to_owned(), "text/html".to_owned())],
+        );
+        assert!(
+            page.body
+                .contains("href=\"https://p.example/requests/new?role=billing+admin\"")
+        );
     }
 
     #[test]
     fn who_is_not_known_is_told_so_first() {
-        let failure = Failure::new(Kind::Internal, "a").caused_by(&Failure::new(Kind::Authentication, "b"));
+        let failure =
+            Failure::new(Kind::Internal, "a").caused_by(&Failure::new(Kind::Authentication, "b"));
         assert_eq!(RespondCodes::default().of(&failure).0, 401);
-        let failure = Failure::new(Kind::Internal, "a").caused_by(&Failure::new(Kind::Timeout, "b"));
+        let failure =
+            Failure::new(Kind::Internal, "a").caused_by(&Failure::new(Kind::Timeout, "b"));
         assert_eq!(RespondCodes::default().of(&failure).0, 502);
     }
 }

@@ -36,7 +36,10 @@ pub(crate) struct Issued {
 
 impl Identity {
     fn of(subject: Subject) -> Self {
-        Self { subject: Arc::new(subject), issuer: None }
+        Self {
+            subject: Arc::new(subject),
+            issuer: None,
+        }
     }
 }
 
@@ -52,8 +55,15 @@ pub(crate) enum Authenticator {
     Heimdall(Arc<heimdall::HeimdallAuthenticator>),
 }
 
-pub(crate) const TYPES: [&str; 7] =
-    ["anonymous", "unauthorized", "basic_auth", "generic", "jwt", "oauth2_introspection", "heimdall"];
+pub(crate) const TYPES: [&str; 7] = [
+    "anonymous",
+    "unauthorized",
+    "basic_auth",
+    "generic",
+    "jwt",
+    "oauth2_introspection",
+    "heimdall",
+];
 
 impl Authenticator {
     pub(crate) fn build(
@@ -69,36 +79,53 @@ impl Authenticator {
                 "anonymous" => Some(Self::anonymous("anonymous")),
                 "unauthorized" => Some(Self::Unauthorized),
                 "heimdall" => {
-                    let empty = Node { line, kind: heimdall_finalizer::settings::NodeKind::Map(Vec::new()) };
+                    let empty = Node {
+                        line,
+                        kind: heimdall_finalizer::settings::NodeKind::Map(Vec::new()),
+                    };
                     let fields = Fields::open(&empty, path, Strictness::CATALOGUE, issues)?;
-                    heimdall::HeimdallAuthenticator::build(fields, tools).map(|made| Self::Heimdall(Arc::new(made)))
+                    heimdall::HeimdallAuthenticator::build(fields, tools)
+                        .map(|made| Self::Heimdall(Arc::new(made)))
                 }
                 _ => {
-                    issues.note(line, path, format!("a `{kind}` authenticator needs a configuration"));
+                    issues.note(
+                        line,
+                        path,
+                        format!("a `{kind}` authenticator needs a configuration"),
+                    );
                     None
                 }
             };
         };
         if kind == "unauthorized" {
-            issues.note(config.line, path, "an `unauthorized` authenticator takes no configuration");
+            issues.note(
+                config.line,
+                path,
+                "an `unauthorized` authenticator takes no configuration",
+            );
             return None;
         }
         let mut fields = Fields::open(config, path, Strictness::CATALOGUE, issues)?;
         match kind {
             "anonymous" => {
-                let subject = fields.text("subject").filter(|subject| !subject.is_empty()).unwrap_or("anonymous");
+                let subject = fields
+                    .text("subject")
+                    .filter(|subject| !subject.is_empty())
+                    .unwrap_or("anonymous");
                 fields.close();
                 Some(Self::anonymous(subject))
             }
             "basic_auth" => basic::BasicAuth::build(fields).map(Self::Basic),
-            "generic" => generic::Generic::build(fields, tools).map(|made| Self::Generic(Arc::new(made))),
-            "jwt" => jwt::JwtAuthenticator::build(fields, tools).map(|made| Self::Jwt(Arc::new(made))),
-            "oauth2_introspection" => {
-                introspection::Introspection::build(fields, tools).map(|made| Self::Introspection(Arc::new(made)))
+            "generic" => {
+                generic::Generic::build(fields, tools).map(|made| Self::Generic(Arc::new(made)))
             }
-            "heimdall" => {
-                heimdall::HeimdallAuthenticator::build(fields, tools).map(|made| Self::Heimdall(Arc::new(made)))
+            "jwt" => {
+                jwt::JwtAuthenticator::build(fields, tools).map(|made| Self::Jwt(Arc::new(made)))
             }
+            "oauth2_introspection" => introspection::Introspection::build(fields, tools)
+                .map(|made| Self::Introspection(Arc::new(made))),
+            "heimdall" => heimdall::HeimdallAuthenticator::build(fields, tools)
+                .map(|made| Self::Heimdall(Arc::new(made))),
             _ => {
                 issues.unknown(line, path, kind, TYPES);
                 None
@@ -110,7 +137,13 @@ impl Authenticator {
         Self::Anonymous(Identity::of(Subject::named(subject)))
     }
 
-    pub(crate) fn overridden(&self, config: &Node, path: &str, tools: &Tools, issues: &Issues) -> Option<Self> {
+    pub(crate) fn overridden(
+        &self,
+        config: &Node,
+        path: &str,
+        tools: &Tools,
+        issues: &Issues,
+    ) -> Option<Self> {
         let mut fields = Fields::open(config, path, Strictness::RULES, issues)?;
         match self {
             Self::Anonymous(_) => {
@@ -119,27 +152,44 @@ impl Authenticator {
                 Some(Self::anonymous(subject?))
             }
             Self::Unauthorized => {
-                issues.note(config.line, path, "an `unauthorized` authenticator takes no configuration");
+                issues.note(
+                    config.line,
+                    path,
+                    "an `unauthorized` authenticator takes no configuration",
+                );
                 None
             }
             Self::Basic(basic) => basic.overridden(fields).map(Self::Basic),
-            Self::Generic(generic) => generic.overridden(fields).map(|made| Self::Generic(Arc::new(made))),
+            Self::Generic(generic) => generic
+                .overridden(fields)
+                .map(|made| Self::Generic(Arc::new(made))),
             Self::Jwt(jwt) => jwt.overridden(fields).map(|made| Self::Jwt(Arc::new(made))),
-            Self::Introspection(introspection) => {
-                introspection.overridden(fields, tools).map(|made| Self::Introspection(Arc::new(made)))
-            }
+            Self::Introspection(introspection) => introspection
+                .overridden(fields, tools)
+                .map(|made| Self::Introspection(Arc::new(made))),
             Self::Heimdall(_) => {
-                issues.note(config.line, path, "a `heimdall` authenticator can not be reconfigured");
+                issues.note(
+                    config.line,
+                    path,
+                    "a `heimdall` authenticator can not be reconfigured",
+                );
                 None
             }
         }
     }
 
     /// Makes out who the request comes from.
-    pub(crate) async fn authenticate(&self, scene: &Scene<'_>, tools: &Tools) -> Result<Identity, Failure> {
+    pub(crate) async fn authenticate(
+        &self,
+        scene: &Scene<'_>,
+        tools: &Tools,
+    ) -> Result<Identity, Failure> {
         match self {
             Self::Anonymous(identity) => Ok(identity.clone()),
-            Self::Unauthorized => Err(Failure::new(Kind::Authentication, "denied by authenticator")),
+            Self::Unauthorized => Err(Failure::new(
+                Kind::Authentication,
+                "denied by authenticator",
+            )),
             Self::Basic(basic) => basic.authenticate(scene),
             Self::Generic(generic) => generic.authenticate(scene, tools).await,
             Self::Jwt(jwt) => jwt.authenticate(scene, tools).await,

@@ -44,7 +44,10 @@ pub(crate) struct Denial {
 
 impl From<Failure> for Denial {
     fn from(failure: Failure) -> Self {
-        Self { failure, missing: None }
+        Self {
+            failure,
+            missing: None,
+        }
     }
 }
 
@@ -59,12 +62,24 @@ impl Authorizer {
     ) -> Option<Self> {
         if let "allow" | "deny" = kind {
             if let Some(config) = config {
-                issues.note(config.line, path, format!("an authorizer `{kind}` takes no configuration"));
+                issues.note(
+                    config.line,
+                    path,
+                    format!("an authorizer `{kind}` takes no configuration"),
+                );
             }
-            return Some(if kind == "allow" { Self::Allow } else { Self::Deny });
+            return Some(if kind == "allow" {
+                Self::Allow
+            } else {
+                Self::Deny
+            });
         }
         let Some(config) = config else {
-            issues.note(line, path, format!("an authorizer `{kind}` needs a configuration"));
+            issues.note(
+                line,
+                path,
+                format!("an authorizer `{kind}` needs a configuration"),
+            );
             return None;
         };
         let mut fields = Fields::open(config, path, Strictness::CATALOGUE, issues)?;
@@ -74,9 +89,14 @@ impl Authorizer {
                 let expressions = Expressions::read(&mut fields);
                 let values = read_values(&mut fields, "values", &tools.workshop);
                 fields.close();
-                Some(Self::Cel(Arc::new(Cel { expressions: expressions?, values })))
+                Some(Self::Cel(Arc::new(Cel {
+                    expressions: expressions?,
+                    values,
+                })))
             }
-            "remote" => remote::Remote::build(fields, tools).map(|remote| Self::Remote(Arc::new(remote))),
+            "remote" => {
+                remote::Remote::build(fields, tools).map(|remote| Self::Remote(Arc::new(remote)))
+            }
             "permission" => named(fields, "permission").map(Self::Permission),
             "approval" => named(fields, "role").map(Self::Approval),
             _ => {
@@ -86,7 +106,13 @@ impl Authorizer {
         }
     }
 
-    pub(crate) fn overridden(&self, config: &Node, path: &str, tools: &Tools, issues: &Issues) -> Option<Self> {
+    pub(crate) fn overridden(
+        &self,
+        config: &Node,
+        path: &str,
+        tools: &Tools,
+        issues: &Issues,
+    ) -> Option<Self> {
         let mut fields = Fields::open(config, path, Strictness::RULES, issues)?;
         match self {
             Self::Allow | Self::Deny => {
@@ -98,9 +124,14 @@ impl Authorizer {
                 let values = read_values(&mut fields, "values", &tools.workshop);
                 fields.close();
                 let expressions = expressions.unwrap_or_else(|| cel.expressions.clone());
-                Some(Self::Cel(Arc::new(Cel { expressions, values: cel.values.merged(&values) })))
+                Some(Self::Cel(Arc::new(Cel {
+                    expressions,
+                    values: cel.values.merged(&values),
+                })))
             }
-            Self::Remote(remote) => remote.overridden(fields, tools).map(|remote| Self::Remote(Arc::new(remote))),
+            Self::Remote(remote) => remote
+                .overridden(fields, tools)
+                .map(|remote| Self::Remote(Arc::new(remote))),
             Self::Permission(_) => named(fields, "permission").map(Self::Permission),
             Self::Approval(_) => named(fields, "role").map(Self::Approval),
         }
@@ -139,7 +170,11 @@ impl Authorizer {
     /// The header names it could set, in lower case.
     pub(crate) fn owned_headers(&self) -> Vec<String> {
         match self {
-            Self::Remote(remote) => remote.forwarded().iter().map(|name| name.to_ascii_lowercase()).collect(),
+            Self::Remote(remote) => remote
+                .forwarded()
+                .iter()
+                .map(|name| name.to_ascii_lowercase())
+                .collect(),
             _ => Vec::new(),
         }
     }
@@ -161,7 +196,11 @@ fn named(mut fields: Fields<'_>, key: &'static str) -> Option<Arc<str>> {
 }
 
 fn holds(identity: &Identity, list: &str, wanted: &str) -> bool {
-    let held = identity.subject.attributes.get(list).and_then(Value::as_array);
+    let held = identity
+        .subject
+        .attributes
+        .get(list)
+        .and_then(Value::as_array);
     held.is_some_and(|held| held.iter().any(|one| one.as_str() == Some(wanted)))
 }
 
@@ -169,10 +208,21 @@ fn permitted(identity: &Identity, permission: &str) -> Result<(), Denial> {
     if holds(identity, "permissions", permission) {
         return Ok(());
     }
-    let hints = identity.issuer.as_ref().map(|issued| issued.liveness.hints_for_permission(&issued.app, permission));
+    let hints = identity.issuer.as_ref().map(|issued| {
+        issued
+            .liveness
+            .hints_for_permission(&issued.app, permission)
+    });
     Err(Denial {
-        failure: Failure::new(Kind::Authorization, format!("permission `{permission}` is missing")),
-        missing: Some(Missing { permission: Some(permission.to_owned()), role: None, hints: hints.unwrap_or_default() }),
+        failure: Failure::new(
+            Kind::Authorization,
+            format!("permission `{permission}` is missing"),
+        ),
+        missing: Some(Missing {
+            permission: Some(permission.to_owned()),
+            role: None,
+            hints: hints.unwrap_or_default(),
+        }),
     })
 }
 
@@ -181,10 +231,19 @@ fn granted(identity: &Identity, role: &str) -> Result<(), Denial> {
     if holds(identity, "roles", role) {
         return Ok(());
     }
-    let hints = identity.issuer.as_ref().map(|issued| issued.liveness.hints_for_role(&issued.app, role));
+    let hints = identity
+        .issuer
+        .as_ref()
+        .map(|issued| issued.liveness.hints_for_role(&issued.app, role));
     Err(Denial {
-        failure: Failure::new(Kind::Authorization, format!("a live grant of role `{role}` is missing")),
-        missing: Some(Missing { permission: None, role: Some(role.to_owned()), hints: hints.unwrap_or_default() }),
+        failure: Failure::new(
+            Kind::Authorization,
+            format!("a live grant of role `{role}` is missing"),
+        ),
+        missing: Some(Missing {
+            permission: None,
+            role: Some(role.to_owned()),
+            hints: hints.unwrap_or_default(),
+        }),
     })
 }
-

@@ -27,12 +27,15 @@ const UPGRADES: [&str; 1] = ["websocket"];
 impl Backend {
     pub(crate) fn read(mut fields: Fields<'_>, tls_required: bool) -> Option<Self> {
         let host = fields.required_text("host");
-        if let Some(host) = host {
-            if host.contains('/') || host.contains(['?', '#', '@', ' ']) {
-                fields.wrong("host", "is a host and a port, no URL");
-            }
+        if let Some(host) = host
+            && (host.contains('/') || host.contains(['?', '#', '@', ' ']))
+        {
+            fields.wrong("host", "is a host and a port, no URL");
         }
-        let mut backend = Self { forward_host: fields.flag("forward_host_header").unwrap_or(true), ..Self::default() };
+        let mut backend = Self {
+            forward_host: fields.flag("forward_host_header").unwrap_or(true),
+            ..Self::default()
+        };
         if let Some(mut rewrite) = fields.section("rewrite") {
             let scheme = rewrite.text("scheme").filter(|scheme| !scheme.is_empty());
             if let Some(scheme) = scheme {
@@ -44,15 +47,24 @@ impl Backend {
                 }
             }
             backend.scheme = scheme.map(str::to_owned);
-            backend.strip = rewrite.text("strip_path_prefix").unwrap_or_default().to_owned();
-            backend.add = rewrite.text("add_path_prefix").unwrap_or_default().to_owned();
+            backend.strip = rewrite
+                .text("strip_path_prefix")
+                .unwrap_or_default()
+                .to_owned();
+            backend.add = rewrite
+                .text("add_path_prefix")
+                .unwrap_or_default()
+                .to_owned();
             backend.strip_query = rewrite.texts("strip_query_parameters").unwrap_or_default();
             rewrite.close();
         }
         if let Some(upgrade) = fields.texts("upgrade") {
             for protocol in &upgrade {
                 if !UPGRADES.contains(&protocol.as_str()) {
-                    fields.wrong("upgrade", format!("`{protocol}` is none of {}", UPGRADES.join(", ")));
+                    fields.wrong(
+                        "upgrade",
+                        format!("`{protocol}` is none of {}", UPGRADES.join(", ")),
+                    );
                 }
             }
             backend.upgrade = upgrade.into();
@@ -63,13 +75,25 @@ impl Backend {
     }
 
     /// The request as the upstream gets it, without the headers that finalizers set.
-    pub(crate) fn forward(&self, request: &Request<'_>, slashes: EncodedSlashes, rule: RuleName) -> Forward {
+    pub(crate) fn forward(
+        &self,
+        request: &Request<'_>,
+        slashes: EncodedSlashes,
+        rule: RuleName,
+    ) -> Forward {
         Forward {
             rule,
             method: request.method.clone().into_owned(),
-            scheme: self.scheme.clone().unwrap_or_else(|| request.scheme.clone().into_owned()),
+            scheme: self
+                .scheme
+                .clone()
+                .unwrap_or_else(|| request.scheme.clone().into_owned()),
             authority: self.host.clone(),
-            host: if self.forward_host { request.own_host.clone().into_owned() } else { self.host.clone() },
+            host: if self.forward_host {
+                request.own_host.clone().into_owned()
+            } else {
+                self.host.clone()
+            },
             target: self.target(request, slashes),
             headers: forwarding_fields(request),
             upgrade: self.upgrade.clone(),
@@ -111,11 +135,16 @@ impl Backend {
                 let name = pair.split('=').next().unwrap_or_default();
                 unescape_text(name, Place::Query).map_or_else(|| name.to_owned(), Cow::into_owned)
             };
-            let kept: Vec<&str> = query.split('&').filter(|pair| !self.strip_query.contains(&name(pair))).collect();
+            let kept: Vec<&str> = query
+                .split('&')
+                .filter(|pair| !self.strip_query.contains(&name(pair)))
+                .collect();
             return kept.join("&");
         }
         let pairs = parse_query(query);
-        let kept = pairs.iter().filter(|(name, _)| !self.strip_query.contains(name));
+        let kept = pairs
+            .iter()
+            .filter(|(name, _)| !self.strip_query.contains(name));
         encode_query(kept.map(|(name, value)| (name.as_str(), value.as_str())))
     }
 }
@@ -123,17 +152,53 @@ impl Backend {
 /// The fields that tell an upstream where the request came from.
 fn forwarding_fields(request: &Request<'_>) -> Vec<(Arc<str>, Arc<str>)> {
     let own_scheme = if request.tls { "https" } else { "http" };
-    let seen = |name: &str| request.trusted && request.headers.first(name).is_some_and(|value| !value.is_empty());
+    let seen = |name: &str| {
+        request.trusted
+            && request
+                .headers
+                .first(name)
+                .is_some_and(|value| !value.is_empty())
+    };
     let peer = request.peer.to_canonical();
-    let node = if peer.is_ipv6() { format!("\"[{peer}]\"") } else { peer.to_string() };
-    let entry = format!("for={node};host=\"{}\";proto={own_scheme}", request.own_host);
-    let before = if request.trusted { request.headers.values("forwarded") } else { Vec::new() };
-    let before = before.iter().map(|line| String::from_utf8_lossy(line)).collect::<Vec<_>>().join(", ");
-    let forwarded = if before.is_empty() { entry } else { format!("{before}, {entry}") };
-    let host = if seen("x-forwarded-host") { &request.host } else { &request.own_host };
-    let proto = if seen("x-forwarded-proto") { &*request.scheme } else { own_scheme };
+    let node = if peer.is_ipv6() {
+        format!("\"[{peer}]\"")
+    } else {
+        peer.to_string()
+    };
+    let entry = format!(
+        "for={node};host=\"{}\";proto={own_scheme}",
+        request.own_host
+    );
+    let before = if request.trusted {
+        request.headers.values("forwarded")
+    } else {
+        Vec::new()
+    };
+    let before = before
+        .iter()
+        .map(|line| String::from_utf8_lossy(line))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let forwarded = if before.is_empty() {
+        entry
+    } else {
+        format!("{before}, {entry}")
+    };
+    let host = if seen("x-forwarded-host") {
+        &request.host
+    } else {
+        &request.own_host
+    };
+    let proto = if seen("x-forwarded-proto") {
+        &*request.scheme
+    } else {
+        own_scheme
+    };
     vec![
-        ("X-Forwarded-For".into(), request.client_ips.join(", ").into()),
+        (
+            "X-Forwarded-For".into(),
+            request.client_ips.join(", ").into(),
+        ),
         ("X-Forwarded-Proto".into(), proto.into()),
         ("X-Forwarded-Host".into(), (&**host).into()),
         ("Forwarded".into(), forwarded.into()),

@@ -54,12 +54,18 @@ impl Contextualizer {
         issues: &Issues,
     ) -> Option<Self> {
         let Some(config) = config else {
-            issues.note(line, path, format!("a contextualizer `{kind}` needs a configuration"));
+            issues.note(
+                line,
+                path,
+                format!("a contextualizer `{kind}` needs a configuration"),
+            );
             return None;
         };
         let mut fields = Fields::open(config, path, Strictness::CATALOGUE, issues)?;
         match kind {
-            "generic" => Generic::build(fields, tools).map(|generic| Self::Generic(Arc::new(generic))),
+            "generic" => {
+                Generic::build(fields, tools).map(|generic| Self::Generic(Arc::new(generic)))
+            }
             "map" => {
                 fields.required("items");
                 let items = read_values(&mut fields, "items", &tools.workshop);
@@ -74,14 +80,27 @@ impl Contextualizer {
         }
     }
 
-    pub(crate) fn overridden(&self, config: &Node, path: &str, tools: &Tools, issues: &Issues) -> Option<Self> {
+    pub(crate) fn overridden(
+        &self,
+        config: &Node,
+        path: &str,
+        tools: &Tools,
+        issues: &Issues,
+    ) -> Option<Self> {
         let mut fields = Fields::open(config, path, Strictness::RULES, issues)?;
         match self {
-            Self::Generic(generic) => generic.overridden(fields, tools).map(|made| Self::Generic(Arc::new(made))),
+            Self::Generic(generic) => generic
+                .overridden(fields, tools)
+                .map(|made| Self::Generic(Arc::new(made))),
             Self::Map(map) => {
-                let values = map.values.merged(&read_values(&mut fields, "values", &tools.workshop));
+                let values =
+                    map.values
+                        .merged(&read_values(&mut fields, "values", &tools.workshop));
                 fields.close();
-                Some(Self::Map(Arc::new(Map { items: map.items.clone(), values })))
+                Some(Self::Map(Arc::new(Map {
+                    items: map.items.clone(),
+                    values,
+                })))
             }
         }
     }
@@ -108,7 +127,8 @@ impl Contextualizer {
     pub(crate) fn reads_body(&self) -> bool {
         match self {
             Self::Generic(generic) => {
-                generic.values.reads_body() || generic.payload.as_ref().is_some_and(Text::reads_body)
+                generic.values.reads_body()
+                    || generic.payload.as_ref().is_some_and(Text::reads_body)
             }
             Self::Map(map) => map.items.reads_body() || map.values.reads_body(),
         }
@@ -118,8 +138,10 @@ impl Contextualizer {
 impl Map {
     fn render(&self, sight: Sight<'_>) -> Result<Value, Failure> {
         let values = self.values.render(&sight.scope())?;
-        let items: BTreeMap<String, String> =
-            self.items.render(&Scope { values: Some(&values), ..sight.scope() })?;
+        let items: BTreeMap<String, String> = self.items.render(&Scope {
+            values: Some(&values),
+            ..sight.scope()
+        })?;
         Ok(json!(items))
     }
 }
@@ -127,7 +149,13 @@ impl Map {
 impl Generic {
     fn build(mut fields: Fields<'_>, tools: &Tools) -> Option<Self> {
         let endpoint = fields.required("endpoint").and_then(|node| {
-            Endpoint::read(node, &fields.at("endpoint"), fields.strictness(), tools, fields.issues())
+            Endpoint::read(
+                node,
+                &fields.at("endpoint"),
+                fields.strictness(),
+                tools,
+                fields.issues(),
+            )
         });
         let forward_headers = fields.texts("forward_headers").unwrap_or_default();
         let forward_cookies = fields.texts("forward_cookies").unwrap_or_default();
@@ -136,15 +164,29 @@ impl Generic {
         let continue_on_error = fields.flag("continue_pipeline_on_error").unwrap_or(false);
         let values = read_values(&mut fields, "values", &tools.workshop);
         fields.close();
-        Some(Self { endpoint: endpoint?, forward_headers, forward_cookies, payload, cache_ttl, continue_on_error, values })
+        Some(Self {
+            endpoint: endpoint?,
+            forward_headers,
+            forward_cookies,
+            payload,
+            cache_ttl,
+            continue_on_error,
+            values,
+        })
     }
 
     fn overridden(&self, mut fields: Fields<'_>, tools: &Tools) -> Option<Self> {
         let mut changed = self.clone();
-        if let Some(names) = fields.texts("forward_headers").filter(|names| !names.is_empty()) {
+        if let Some(names) = fields
+            .texts("forward_headers")
+            .filter(|names| !names.is_empty())
+        {
             changed.forward_headers = names;
         }
-        if let Some(names) = fields.texts("forward_cookies").filter(|names| !names.is_empty()) {
+        if let Some(names) = fields
+            .texts("forward_cookies")
+            .filter(|names| !names.is_empty())
+        {
             changed.forward_cookies = names;
         }
         if let Some(payload) = tools.text(&mut fields, "payload") {
@@ -156,33 +198,66 @@ impl Generic {
         if let Some(flag) = fields.flag("continue_pipeline_on_error") {
             changed.continue_on_error = flag;
         }
-        changed.values = self.values.merged(&read_values(&mut fields, "values", &tools.workshop));
+        changed.values = self
+            .values
+            .merged(&read_values(&mut fields, "values", &tools.workshop));
         fields.close();
         Some(changed)
     }
 
-    async fn ask(&self, step: &str, sight: Sight<'_>, tools: &Tools) -> Result<Option<Value>, Failure> {
+    async fn ask(
+        &self,
+        step: &str,
+        sight: Sight<'_>,
+        tools: &Tools,
+    ) -> Result<Option<Value>, Failure> {
         let (values, request) = self.prepare(sight)?;
         let key = (!self.cache_ttl.is_zero()).then(|| self.key(step, sight, &values, &request));
         if let Some(known) = key.as_ref().and_then(|key| tools.answers.get(key)) {
             return Ok(Some((*known).clone()).filter(|known| !known.is_null()));
         }
-        let answer = tools.caller.call(&self.endpoint, request, "contextualizer endpoint").await?;
+        let answer = tools
+            .caller
+            .call(&self.endpoint, request, "contextualizer endpoint")
+            .await?;
         if !(200..300).contains(&answer.status) {
-            return Err(Failure::new(Kind::Communication, format!("unexpected response code: {}", answer.status)));
+            return Err(Failure::new(
+                Kind::Communication,
+                format!("unexpected response code: {}", answer.status),
+            ));
         }
         let found = payload(&answer)?;
         if let Some(key) = key {
-            tools.answers.put(key, Arc::new(found.clone()), tools.deps.clock.now().plus(self.cache_ttl));
+            tools.answers.put(
+                key,
+                Arc::new(found.clone()),
+                tools.deps.clock.now().plus(self.cache_ttl),
+            );
         }
         Ok(Some(found).filter(|found| !found.is_null()))
     }
 
-    fn prepare(&self, sight: Sight<'_>) -> Result<(Values, heimdall_finalizer::HttpRequest), Failure> {
+    fn prepare(
+        &self,
+        sight: Sight<'_>,
+    ) -> Result<(Values, heimdall_finalizer::HttpRequest), Failure> {
         let values = self.values.render(&sight.scope())?;
-        let scope = Scope { values: Some(&values), ..sight.scope() };
-        let body = self.payload.as_ref().map(|payload| payload.render(&scope)).transpose()?;
-        let mut request = self.endpoint.request(&Scope { request: None, ..scope }, body)?;
+        let scope = Scope {
+            values: Some(&values),
+            ..sight.scope()
+        };
+        let body = self
+            .payload
+            .as_ref()
+            .map(|payload| payload.render(&scope))
+            .transpose()?;
+        let mut request = self.endpoint.request(
+            &Scope {
+                request: None,
+                ..scope
+            },
+            body,
+        )?;
         for name in &self.forward_headers {
             let value = sight.scene.request.header(name);
             if !value.is_empty() {
@@ -198,7 +273,13 @@ impl Generic {
         Ok((values, request))
     }
 
-    fn key(&self, step: &str, sight: Sight<'_>, values: &Values, request: &heimdall_finalizer::HttpRequest) -> Key {
+    fn key(
+        &self,
+        step: &str,
+        sight: Sight<'_>,
+        values: &Values,
+        request: &heimdall_finalizer::HttpRequest,
+    ) -> Key {
         let mut key = KeyParts::new("contextualizer").part(step.as_bytes());
         self.endpoint.add_to(&mut key);
         key.add(&self.cache_ttl.as_nanos().to_le_bytes());

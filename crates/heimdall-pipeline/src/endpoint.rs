@@ -9,8 +9,8 @@ use std::time::Duration;
 use heimdall_finalizer::settings::{Fields, Issues, Node, NodeKind, Strictness};
 use heimdall_finalizer::url::{encode_query, parse_query};
 use heimdall_finalizer::{
-    Failure, Flow, HttpFault, HttpRequest, HttpResponse, KeyParts, Kind, Scope, Text, TokenClient, TokenHeader, basic,
-    check_url, is_token, unreachable,
+    Failure, Flow, HttpFault, HttpRequest, HttpResponse, KeyParts, Kind, Scope, Text, TokenClient,
+    TokenHeader, basic, check_url, is_token, unreachable,
 };
 use heimdall_types::{Clock, Secret};
 
@@ -52,9 +52,19 @@ pub(crate) struct CachePolicy {
 /// How we tell an endpoint who we are.
 #[derive(Clone)]
 pub(crate) enum Auth {
-    Basic { user: String, password: Secret },
-    ApiKey { place: Place, name: String, value: Secret },
-    ClientCredentials { flow: Box<Flow>, header: TokenHeader },
+    Basic {
+        user: String,
+        password: Secret,
+    },
+    ApiKey {
+        place: Place,
+        name: String,
+        value: Secret,
+    },
+    ClientCredentials {
+        flow: Box<Flow>,
+        header: TokenHeader,
+    },
 }
 
 /// Where an API key goes.
@@ -102,8 +112,12 @@ impl Endpoint {
     pub(crate) fn read_members(fields: &mut Fields<'_>, tools: &Tools) -> Option<Self> {
         let url = fields.required_text("url");
         let line = fields.node("url").map_or(0, |node| node.line);
-        let endpoint = url.and_then(|url| Self::at(url, line, &fields.at("url"), tools, fields.issues()));
-        let method = fields.text("method").filter(|method| !method.is_empty()).map(str::to_owned);
+        let endpoint =
+            url.and_then(|url| Self::at(url, line, &fields.at("url"), tools, fields.issues()));
+        let method = fields
+            .text("method")
+            .filter(|method| !method.is_empty())
+            .map(str::to_owned);
         if method.as_deref().is_some_and(|method| !is_token(method)) {
             fields.wrong("method", "is no method");
         }
@@ -113,7 +127,11 @@ impl Endpoint {
             if !is_token(name) {
                 fields.issues().note(line, &at, "is no legal header name");
             }
-            headers.extend(tools.parse(source, line, &at, fields.issues()).map(|text| (name.to_owned(), text)));
+            headers.extend(
+                tools
+                    .parse(source, line, &at, fields.issues())
+                    .map(|text| (name.to_owned(), text)),
+            );
         }
         headers.sort_by(|a, b| a.0.cmp(&b.0));
         let settings = Settings::read(fields, tools);
@@ -129,11 +147,24 @@ impl Endpoint {
 
     /// This endpoint, with a header and a method where it names none.
     #[must_use]
-    pub(crate) fn with_defaults(mut self, method: &str, headers: &[(&str, &str)], tools: &Tools) -> Self {
+    pub(crate) fn with_defaults(
+        mut self,
+        method: &str,
+        headers: &[(&str, &str)],
+        tools: &Tools,
+    ) -> Self {
         self.method.get_or_insert_with(|| method.to_owned());
         for (name, value) in headers {
-            if !self.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
-                self.headers.extend(tools.parse(value, 0, name, &Issues::default()).map(|text| ((*name).to_owned(), text)));
+            if !self
+                .headers
+                .iter()
+                .any(|(known, _)| known.eq_ignore_ascii_case(name))
+            {
+                self.headers.extend(
+                    tools
+                        .parse(value, 0, name, &Issues::default())
+                        .map(|text| ((*name).to_owned(), text)),
+                );
             }
         }
         self
@@ -143,33 +174,63 @@ impl Endpoint {
     pub(crate) fn add_to(&self, key: &mut KeyParts) {
         key.add(self.url.source().as_bytes());
         key.add(self.method.as_deref().unwrap_or_default().as_bytes());
-        key.add_all(self.headers.iter().flat_map(|(name, text)| [name.as_str(), text.source()]).collect::<Vec<_>>().into_iter());
+        key.add_all(
+            self.headers
+                .iter()
+                .flat_map(|(name, text)| [name.as_str(), text.source()])
+                .collect::<Vec<_>>()
+                .into_iter(),
+        );
         match &self.auth {
             None => key.add(b"none"),
-            Some(Auth::Basic { user, password }) => key.add_all(["basic", user, password.expose()].into_iter()),
+            Some(Auth::Basic { user, password }) => {
+                key.add_all(["basic", user, password.expose()].into_iter())
+            }
             Some(Auth::ApiKey { place, name, value }) => {
                 key.add(&[*place as u8]);
                 key.add_all(["key", name, value.expose()].into_iter());
             }
             Some(Auth::ClientCredentials { flow, header }) => {
-                key.add_all(["flow", &flow.token_url, &flow.client_id, &flow.scopes.join(" "), &header.name].into_iter());
+                key.add_all(
+                    [
+                        "flow",
+                        &flow.token_url,
+                        &flow.client_id,
+                        &flow.scopes.join(" "),
+                        &header.name,
+                    ]
+                    .into_iter(),
+                );
             }
         }
     }
 
     /// Renders the request.
-    pub(crate) fn request(&self, scope: &Scope<'_>, body: Option<String>) -> Result<HttpRequest, Failure> {
+    pub(crate) fn request(
+        &self,
+        scope: &Scope<'_>,
+        body: Option<String>,
+    ) -> Result<HttpRequest, Failure> {
         let mut headers = Vec::with_capacity(self.headers.len() + 2);
         for (name, text) in &self.headers {
             let value = text.render(scope)?;
-            if value.bytes().any(|byte| (byte < 0x20 && byte != b'\t') || byte == 0x7f) {
-                return Err(Failure::new(Kind::Internal, format!("value of header `{name}` is no legal header value")));
+            if value
+                .bytes()
+                .any(|byte| (byte < 0x20 && byte != b'\t') || byte == 0x7f)
+            {
+                return Err(Failure::new(
+                    Kind::Internal,
+                    format!("value of header `{name}` is no legal header value"),
+                ));
             }
             headers.push((name.clone(), value));
         }
         let url = self.url.render(scope)?;
         if url.bytes().any(|byte| byte <= 0x20 || byte == 0x7f) {
-            return Err(Failure::new(Kind::Internal, "failed to create a request: the URL holds blanks"));
+            return Err(Failure::new(
+                Kind::Internal,
+                "failed to create a request: the URL holds blanks",
+            ));
         }
         check_url(&url, false).map_err(|message| Failure::new(Kind::Internal, message))?;
         Ok(HttpRequest {
@@ -193,13 +254,19 @@ impl Settings {
     fn read(fields: &mut Fields<'_>, tools: &Tools) -> Self {
         let retry = fields.section("retry").map(|mut section| {
             let retry = Retry {
-                give_up_after: section.duration("give_up_after").unwrap_or(Duration::from_secs(1)),
-                max_delay: section.duration("max_delay").unwrap_or(Duration::from_millis(100)),
+                give_up_after: section
+                    .duration("give_up_after")
+                    .unwrap_or(Duration::from_secs(1)),
+                max_delay: section
+                    .duration("max_delay")
+                    .unwrap_or(Duration::from_millis(100)),
             };
             section.close();
             retry
         });
-        let auth = fields.section("auth").and_then(|section| Auth::read(section, tools));
+        let auth = fields
+            .section("auth")
+            .and_then(|section| Auth::read(section, tools));
         let cache = fields.section("http_cache").map(|mut section| {
             let policy = CachePolicy {
                 enabled: section.flag("enabled").unwrap_or(false),
@@ -224,7 +291,11 @@ impl Resolved {
     pub(crate) fn read(mut fields: Fields<'_>, tools: &Tools) -> Self {
         let settings = Settings::read(&mut fields, tools);
         fields.close();
-        Self { retry: settings.retry, auth: settings.auth, cache: settings.cache }
+        Self {
+            retry: settings.retry,
+            auth: settings.auth,
+            cache: settings.cache,
+        }
     }
 }
 
@@ -238,7 +309,10 @@ impl Auth {
                 let user = config.required_text("user").map(str::to_owned);
                 let password = config.required_text("password").map(Secret::from);
                 config.close();
-                Some(Self::Basic { user: user?, password: password? })
+                Some(Self::Basic {
+                    user: user?,
+                    password: password?,
+                })
             }
             ("api_key", Some(mut config)) => {
                 config.required("in");
@@ -249,12 +323,18 @@ impl Auth {
                     None => None,
                 };
                 let name = config.required_text("name").map(str::to_owned);
-                if place == Some(Place::Header) && name.as_deref().is_some_and(|name| !is_token(name)) {
+                if place == Some(Place::Header)
+                    && name.as_deref().is_some_and(|name| !is_token(name))
+                {
                     config.wrong("name", "is no legal header name");
                 }
                 let value = config.required_text("value").map(Secret::from);
                 config.close();
-                Some(Self::ApiKey { place: place?, name: name?, value: value? })
+                Some(Self::ApiKey {
+                    place: place?,
+                    name: name?,
+                    value: value?,
+                })
             }
             ("oauth2_client_credentials", Some(mut config)) => {
                 let flow = Flow::read(&mut config, !tools.relaxed.egress_tls);
@@ -262,7 +342,10 @@ impl Auth {
                 // unlike in the finalizer of that name, a header without a scheme takes the token's own
                 header.scheme = header.scheme.filter(|scheme| !scheme.is_empty());
                 config.close();
-                Some(Self::ClientCredentials { flow: Box::new(flow?), header })
+                Some(Self::ClientCredentials {
+                    flow: Box::new(flow?),
+                    header,
+                })
             }
             ("http_message_signatures", _) => {
                 fields.wrong("type", "`http_message_signatures` is not supported");
@@ -270,7 +353,9 @@ impl Auth {
             }
             (other, Some(_)) => {
                 let known = ["basic_auth", "api_key", "oauth2_client_credentials"];
-                fields.issues().unknown(fields.line(), &fields.at("type"), other, known);
+                fields
+                    .issues()
+                    .unknown(fields.line(), &fields.at("type"), other, known);
                 None
             }
             (_, None) => None,
@@ -284,23 +369,43 @@ impl Auth {
             Self::Basic { user, password } => {
                 set_header(request, "Authorization", basic(user, password.expose()));
             }
-            Self::ApiKey { place: Place::Header, name, value } => set_header(request, name, value.expose().to_owned()),
-            Self::ApiKey { place: Place::Cookie, name, value } => {
+            Self::ApiKey {
+                place: Place::Header,
+                name,
+                value,
+            } => set_header(request, name, value.expose().to_owned()),
+            Self::ApiKey {
+                place: Place::Cookie,
+                name,
+                value,
+            } => {
                 add_cookie(request, name, value.expose());
             }
-            Self::ApiKey { place: Place::Query, name, value } => {
+            Self::ApiKey {
+                place: Place::Query,
+                name,
+                value,
+            } => {
                 let (base, query) = request.url.split_once('?').unwrap_or((&request.url, ""));
                 let mut pairs = parse_query(query);
                 pairs.retain(|(known, _)| known != name);
                 pairs.push((name.clone(), value.expose().to_owned()));
-                let query = encode_query(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+                let query = encode_query(
+                    pairs
+                        .iter()
+                        .map(|(name, value)| (name.as_str(), value.as_str())),
+                );
                 request.url = format!("{base}?{query}");
             }
             Self::ClientCredentials { flow, header } => {
                 let token = tokens.token(flow).await.map_err(|cause| {
                     Failure::new(Kind::Internal, "failed to authenticate request").caused_by(&cause)
                 })?;
-                set_header(request, &header.name, header.value(&token.scheme, &token.token));
+                set_header(
+                    request,
+                    &header.name,
+                    header.value(&token.scheme, &token.token),
+                );
             }
         }
         Ok(())
@@ -309,15 +414,23 @@ impl Auth {
 
 /// Replaces a header field.
 pub(crate) fn set_header(request: &mut HttpRequest, name: &str, value: String) {
-    request.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+    request
+        .headers
+        .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
     request.headers.push((name.to_owned(), value));
 }
 
 /// Adds a cookie to those that are there.
 pub(crate) fn add_cookie(request: &mut HttpRequest, name: &str, value: &str) {
-    match request.headers.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case("cookie")) {
+    match request
+        .headers
+        .iter_mut()
+        .find(|(known, _)| known.eq_ignore_ascii_case("cookie"))
+    {
         Some((_, line)) => line.push_str(&format!("; {name}={value}")),
-        None => request.headers.push(("Cookie".to_owned(), format!("{name}={value}"))),
+        None => request
+            .headers
+            .push(("Cookie".to_owned(), format!("{name}={value}"))),
     }
 }
 
@@ -364,7 +477,10 @@ impl Caller {
         if let Some(answer) = policy.and_then(|_| self.cache.get(&request)) {
             return Ok(answer);
         }
-        let answer = self.exchange(&request, endpoint.retry).await.map_err(|fault| unreachable(&fault, what))?;
+        let answer = self
+            .exchange(&request, endpoint.retry)
+            .await
+            .map_err(|fault| unreachable(&fault, what))?;
         let answer = Arc::new(answer);
         if let Some(policy) = policy {
             self.cache.put(&request, &answer, policy.default_ttl);
@@ -372,7 +488,11 @@ impl Caller {
         Ok(answer)
     }
 
-    async fn exchange(&self, request: &HttpRequest, retry: Option<Retry>) -> Result<HttpResponse, HttpFault> {
+    async fn exchange(
+        &self,
+        request: &HttpRequest,
+        retry: Option<Retry>,
+    ) -> Result<HttpResponse, HttpFault> {
         match retry {
             Some(retry) => retry::repeat(self, request, retry).await,
             None => self.follow(request.clone()).await,
@@ -389,11 +509,15 @@ impl Caller {
             if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
                 return Ok(answer);
             }
-            let Some(location) = answer.header("location") else { return Ok(answer) };
-            request.url = resolve(&url, location).ok_or_else(|| HttpFault::Unreachable("bad redirect".to_owned()))?;
+            let Some(location) = answer.header("location") else {
+                return Ok(answer);
+            };
+            request.url = resolve(&url, location)
+                .ok_or_else(|| HttpFault::Unreachable("bad redirect".to_owned()))?;
             if origin(&request.url) != origin(&url) {
                 request.headers.retain(|(name, _)| {
-                    !["authorization", "cookie", "www-authenticate"].contains(&name.to_ascii_lowercase().as_str())
+                    !["authorization", "cookie", "www-authenticate"]
+                        .contains(&name.to_ascii_lowercase().as_str())
                 });
             }
             let keeps_body = matches!(answer.status, 307 | 308);
@@ -402,17 +526,23 @@ impl Caller {
                     request.method = "GET".to_owned();
                 }
                 request.body.clear();
-                request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
+                request
+                    .headers
+                    .retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
             }
         }
-        Err(HttpFault::Unreachable("stopped after 10 redirects".to_owned()))
+        Err(HttpFault::Unreachable(
+            "stopped after 10 redirects".to_owned(),
+        ))
     }
 }
 
 fn origin(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
     let rest = url.get(start..).unwrap_or_default();
-    let end = rest.find(['/', '?', '#']).map_or(url.len(), |at| start + at);
+    let end = rest
+        .find(['/', '?', '#'])
+        .map_or(url.len(), |at| start + at);
     url.get(..end).unwrap_or_default()
 }
 
@@ -433,7 +563,10 @@ fn resolve(base: &str, location: &str) -> Option<String> {
         return Some(format!("{origin}{location}"));
     }
     let path = base.get(origin.len()..)?.split(['?', '#']).next()?;
-    let folder = path.rfind('/').and_then(|at| path.get(..=at)).unwrap_or("/");
+    let folder = path
+        .rfind('/')
+        .and_then(|at| path.get(..=at))
+        .unwrap_or("/");
     Some(format!("{origin}{folder}{location}"))
 }
 

@@ -44,8 +44,13 @@ pub struct Relaxed {
 
 impl Relaxed {
     /// `--insecure`
-    pub const ALL: Self =
-        Self { ingress_tls: true, egress_tls: true, upstream_tls: true, default_rule: true, trusted_proxies: true };
+    pub const ALL: Self = Self {
+        ingress_tls: true,
+        egress_tls: true,
+        upstream_tls: true,
+        default_rule: true,
+        trusted_proxies: true,
+    };
 }
 
 /// The configuration, compiled: mechanisms, keys, caches. Lives as long as the process; cheap to clone.
@@ -80,10 +85,18 @@ impl Engine {
     ///
     /// # Errors
     /// All that is wrong, each with file, line, key and the nearest known name.
-    pub fn new(config: &Config, mode: Mode, relaxed: Relaxed, deps: Deps) -> Result<Self, LoadErrors> {
+    pub fn new(
+        config: &Config,
+        mode: Mode,
+        relaxed: Relaxed,
+        deps: Deps,
+    ) -> Result<Self, LoadErrors> {
         let issues = Issues::default();
         enforce(config, relaxed, &issues);
-        config.unsupported.iter().for_each(|issue| issues.push(issue.clone()));
+        config
+            .unsupported
+            .iter()
+            .for_each(|issue| issues.push(issue.clone()));
         Self::build(config, mode, relaxed, deps, issues)
     }
 
@@ -91,19 +104,41 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::new`], for mechanisms and the default rule.
-    pub fn for_rules(config: &Config, mode: Mode, relaxed: Relaxed, deps: Deps) -> Result<Self, LoadErrors> {
+    pub fn for_rules(
+        config: &Config,
+        mode: Mode,
+        relaxed: Relaxed,
+        deps: Deps,
+    ) -> Result<Self, LoadErrors> {
         Self::build(config, mode, relaxed, deps, Issues::default())
     }
 
-    fn build(config: &Config, mode: Mode, relaxed: Relaxed, deps: Deps, issues: Issues) -> Result<Self, LoadErrors> {
+    fn build(
+        config: &Config,
+        mode: Mode,
+        relaxed: Relaxed,
+        deps: Deps,
+        issues: Issues,
+    ) -> Result<Self, LoadErrors> {
         let tools = Tools::new(deps, mode, relaxed, config.no_cache);
         let catalogue = match &config.mechanisms {
             Some(section) => Catalogue::build(section, &tools, &issues),
             None => Catalogue::default(),
         };
-        let compiler = Compiler { catalogue: &catalogue, tools: &tools, default_rule: None };
-        let default_rule = config.default_rule.as_ref().and_then(|node| compiler.default_rule(node, &issues));
-        let nodes = config.providers.http_endpoint.as_ref().map(|provider| provider.nodes.as_slice());
+        let compiler = Compiler {
+            catalogue: &catalogue,
+            tools: &tools,
+            default_rule: None,
+        };
+        let default_rule = config
+            .default_rule
+            .as_ref()
+            .and_then(|node| compiler.default_rule(node, &issues));
+        let nodes = config
+            .providers
+            .http_endpoint
+            .as_ref()
+            .map(|provider| provider.nodes.as_slice());
         let rule_endpoints = nodes
             .unwrap_or_default()
             .iter()
@@ -151,7 +186,9 @@ impl Engine {
             FailureKind::Argument => Kind::Argument,
             FailureKind::Internal => Kind::Internal,
         };
-        self.0.codes.answer(&Failure::new(kind, reason), None, headers)
+        self.0
+            .codes
+            .answer(&Failure::new(kind, reason), None, headers)
     }
 
     /// Compiles one rule set. `${VAR}` is expanded by `Source::expanded` before, where the provider allows it.
@@ -161,7 +198,11 @@ impl Engine {
     pub fn compile(&self, source: &Source) -> Result<Arc<RuleSet>, LoadErrors> {
         let state = &self.0;
         let default_rule = state.default_rule.as_deref();
-        let compiler = Compiler { catalogue: &state.catalogue, tools: &state.tools, default_rule };
+        let compiler = Compiler {
+            catalogue: &state.catalogue,
+            tools: &state.tools,
+            default_rule,
+        };
         compiler.rule_set(source).map(Arc::new)
     }
 
@@ -177,23 +218,42 @@ impl Engine {
     ///
     /// # Errors
     /// Unreachable, or an answer that is no rule set text.
-    pub async fn fetch_rules(&self, index: usize, etag: Option<&str>) -> Result<Fetched, LoadErrors> {
+    pub async fn fetch_rules(
+        &self,
+        index: usize,
+        etag: Option<&str>,
+    ) -> Result<Fetched, LoadErrors> {
         let Some(endpoint) = self.0.rule_endpoints.get(index) else {
-            return Err(LoadErrors::one("http_endpoint", "there is no such endpoint"));
+            return Err(LoadErrors::one(
+                "http_endpoint",
+                "there is no such endpoint",
+            ));
         };
         let name = endpoint.url.source().to_owned();
         let failed = |message: String| LoadErrors::one(&name, message);
-        let mut request =
-            endpoint.request(&Scope::default(), None).map_err(|failure| failed(failure.message().to_owned()))?;
-        request.headers.extend(etag.map(|etag| ("If-None-Match".to_owned(), etag.to_owned())));
-        let answer = self.0.tools.caller.call(endpoint, request, "rule set endpoint").await;
+        let mut request = endpoint
+            .request(&Scope::default(), None)
+            .map_err(|failure| failed(failure.message().to_owned()))?;
+        request
+            .headers
+            .extend(etag.map(|etag| ("If-None-Match".to_owned(), etag.to_owned())));
+        let answer = self
+            .0
+            .tools
+            .caller
+            .call(endpoint, request, "rule set endpoint")
+            .await;
         let answer = answer.map_err(|failure| failed(failure.message().to_owned()))?;
         match answer.status {
             304 => Ok(Fetched::Unchanged),
             404 => Ok(Fetched::Gone),
             200..300 => {
-                let text = String::from_utf8(answer.body.clone()).map_err(|_| failed("is no text".to_owned()))?;
-                Ok(Fetched::Changed(Source { name, text }, answer.header("etag").map(str::to_owned)))
+                let text = String::from_utf8(answer.body.clone())
+                    .map_err(|_| failed("is no text".to_owned()))?;
+                Ok(Fetched::Changed(
+                    Source { name, text },
+                    answer.header("etag").map(str::to_owned),
+                ))
             }
             status => Err(failed(format!("unexpected response code: {status}"))),
         }
@@ -209,13 +269,21 @@ impl Engine {
     /// # Errors
     /// What is wrong with the new file; the old keys stay.
     pub fn reload_keys(&self, path: &str, bytes: &[u8]) -> Result<(), LoadErrors> {
-        self.0.tools.workshop.keys.reload(path, bytes).map_err(|message| LoadErrors::one(path, message))
+        self.0
+            .tools
+            .workshop
+            .keys
+            .reload(path, bytes)
+            .map_err(|message| LoadErrors::one(path, message))
     }
 
     /// The key set to publish at `/.well-known/jwks`.
     pub fn jwks(&self) -> Arc<Jwks> {
         let body = json!({ "keys": self.0.tools.workshop.keys.published() }).to_string();
-        let etag = format!("\"{}\"", heimdall_token::crypto::sha256_hex(body.as_bytes()));
+        let etag = format!(
+            "\"{}\"",
+            heimdall_token::crypto::sha256_hex(body.as_bytes())
+        );
         Arc::new(Jwks { body, etag })
     }
 
@@ -227,7 +295,10 @@ impl Engine {
 
 /// What is refused unless it was switched off by name.
 fn enforce(config: &Config, relaxed: Relaxed, issues: &Issues) {
-    let listeners = [("serve", config.serve.listener.tls.as_ref()), ("management", config.management.tls.as_ref())];
+    let listeners = [
+        ("serve", config.serve.listener.tls.as_ref()),
+        ("management", config.management.tls.as_ref()),
+    ];
     for (section, tls) in listeners {
         if tls.is_none_or(|tls: &Tls| tls.key_store.is_empty()) && !relaxed.ingress_tls {
             issues.note(0, &format!("{section}.tls"), "is missing; TLS is required");

@@ -43,7 +43,11 @@ impl ErrorHandler {
     ) -> Option<Self> {
         if kind == "default" {
             if let Some(config) = config {
-                issues.note(config.line, path, "a `default` error handler takes no configuration");
+                issues.note(
+                    config.line,
+                    path,
+                    "a `default` error handler takes no configuration",
+                );
             }
             return Some(Self::Default);
         }
@@ -52,14 +56,22 @@ impl ErrorHandler {
             return None;
         }
         let Some(config) = config else {
-            issues.note(line, path, format!("an error handler `{kind}` needs a configuration"));
+            issues.note(
+                line,
+                path,
+                format!("an error handler `{kind}` needs a configuration"),
+            );
             return None;
         };
         let mut fields = Fields::open(config, path, Strictness::CATALOGUE, issues)?;
         match kind {
             "redirect" => Self::redirect(fields, tools),
             "www_authenticate" => {
-                let realm = fields.text("realm").filter(|realm| !realm.is_empty()).unwrap_or("Please authenticate").into();
+                let realm = fields
+                    .text("realm")
+                    .filter(|realm| !realm.is_empty())
+                    .unwrap_or("Please authenticate")
+                    .into();
                 fields.close();
                 Some(Self::WwwAuthenticate { realm })
             }
@@ -86,10 +98,20 @@ impl ErrorHandler {
         Some(Self::Redirect { to: to?, code })
     }
 
-    pub(crate) fn overridden(&self, config: &Node, path: &str, tools: &Tools, issues: &Issues) -> Option<Self> {
+    pub(crate) fn overridden(
+        &self,
+        config: &Node,
+        path: &str,
+        tools: &Tools,
+        issues: &Issues,
+    ) -> Option<Self> {
         match self {
             Self::Default | Self::Redirect { .. } => {
-                issues.note(config.line, path, "this error handler can not be reconfigured");
+                issues.note(
+                    config.line,
+                    path,
+                    "this error handler can not be reconfigured",
+                );
                 None
             }
             Self::WwwAuthenticate { .. } => {
@@ -113,13 +135,19 @@ impl ErrorHandler {
         scene: &Scene<'_>,
         codes: &RespondCodes,
     ) -> Result<Respond, Failure> {
-        let scope = Scope { request: Some(scene), ..Scope::default() };
+        let scope = Scope {
+            request: Some(scene),
+            ..Scope::default()
+        };
         match self {
             Self::Default => Ok(codes.answer(failure, Some(rule), scene.request.headers)),
             Self::Redirect { to, code } => {
                 let target = to.render(&scope)?;
                 if target.bytes().any(|byte| byte < 0x20 || byte == 0x7f) {
-                    return Err(Failure::new(Kind::Internal, "target of the redirect holds control characters"));
+                    return Err(Failure::new(
+                        Kind::Internal,
+                        "target of the redirect holds control characters",
+                    ));
                 }
                 Ok(Respond {
                     rule: Some(rule),
@@ -135,7 +163,10 @@ impl ErrorHandler {
                 let challenge = Failure::new(Kind::Authentication, failure.message());
                 let mut respond = codes.answer(&challenge, Some(rule), scene.request.headers);
                 let realm = realm.replace('\\', "\\\\").replace('"', "\\\"");
-                respond.headers.push(("WWW-Authenticate".into(), format!("Basic realm=\"{realm}\"").into()));
+                respond.headers.push((
+                    "WWW-Authenticate".into(),
+                    format!("Basic realm=\"{realm}\"").into(),
+                ));
                 Ok(respond)
             }
             Self::Generic(generic) => generic.answer(failure, rule, scene, &scope, codes),
@@ -157,24 +188,34 @@ impl ErrorHandler {
 
 impl Generic {
     fn build(mut fields: Fields<'_>, tools: &Tools) -> Option<Self> {
-        let code = fields.integer("code").and_then(|code| match u16::try_from(code) {
-            Ok(code) if (300..600).contains(&code) => Some(code),
-            _ => {
-                fields.wrong("code", "is no status of a refusal");
-                None
-            }
-        });
+        let code = fields
+            .integer("code")
+            .and_then(|code| match u16::try_from(code) {
+                Ok(code) if (300..600).contains(&code) => Some(code),
+                _ => {
+                    fields.wrong("code", "is no status of a refusal");
+                    None
+                }
+            });
         let mut headers = Vec::new();
         for (name, source, line) in fields.text_map("headers").unwrap_or_default() {
             let at = format!("{}.{name}", fields.at("headers"));
             if !is_token(name) {
                 fields.issues().note(line, &at, "is no legal header name");
             }
-            headers.extend(tools.parse(source, line, &at, fields.issues()).map(|text| (Arc::from(name), text)));
+            headers.extend(
+                tools
+                    .parse(source, line, &at, fields.issues())
+                    .map(|text| (Arc::from(name), text)),
+            );
         }
         let body = tools.text(&mut fields, "body");
         fields.close();
-        Some(Self { code, headers, body })
+        Some(Self {
+            code,
+            headers,
+            body,
+        })
     }
 
     fn answer(
@@ -189,10 +230,18 @@ impl Generic {
         respond.status = self.code.unwrap_or(respond.status);
         for (name, text) in &self.headers {
             let value = text.render(scope)?;
-            if value.bytes().any(|byte| (byte < 0x20 && byte != b'\t') || byte == 0x7f) {
-                return Err(Failure::new(Kind::Internal, format!("value of header `{name}` is no legal header value")));
+            if value
+                .bytes()
+                .any(|byte| (byte < 0x20 && byte != b'\t') || byte == 0x7f)
+            {
+                return Err(Failure::new(
+                    Kind::Internal,
+                    format!("value of header `{name}` is no legal header value"),
+                ));
             }
-            respond.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+            respond
+                .headers
+                .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
             respond.headers.push((name.clone(), value.into()));
         }
         if let Some(body) = &self.body {

@@ -33,9 +33,20 @@ impl Expression {
         let tree = functions::environment()
             .parser()
             .parse(source)
-            .map_err(|errors| errors.to_string().lines().next().unwrap_or_default().to_owned())?;
+            .map_err(|errors| {
+                errors
+                    .to_string()
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned()
+            })?;
         check::boolean(&tree)?;
-        Ok(Self { source: source.to_owned(), tree: rewrite::flatten(tree), reads_body: source.contains("Body") })
+        Ok(Self {
+            source: source.to_owned(),
+            tree: rewrite::flatten(tree),
+            reads_body: source.contains("Body"),
+        })
     }
 
     /// The text as it was written.
@@ -90,14 +101,24 @@ mod tests {
         let request = Gate::default().admit(raw).unwrap();
         let body = Body::new(&request, Some(br#"{"amount": 12.5}"#));
         let captures = vec![("id".to_owned(), "42".to_owned())];
-        let scene = Scene { request: &request, captures: &captures, body: &body, path_decoded: false };
+        let scene = Scene {
+            request: &request,
+            captures: &captures,
+            body: &body,
+            path_decoded: false,
+        };
         let mut subject = Subject::named("ann");
         subject.attributes = json!({"groups": ["ops", "sre"], "level": 7, "address": {"city": "Ghent"}, "none": null})
             .as_object()
             .cloned()
             .unwrap();
-        let outputs: Outputs = json!({"facts": {"plan": "pro", "who": "ann"}}).as_object().cloned().unwrap();
-        let failure = Failure::new(Kind::Authentication, "x").and(Kind::Argument).by(&"login".into(), &"step".into());
+        let outputs: Outputs = json!({"facts": {"plan": "pro", "who": "ann"}})
+            .as_object()
+            .cloned()
+            .unwrap();
+        let failure = Failure::new(Kind::Authentication, "x")
+            .and(Kind::Argument)
+            .by(&"login".into(), &"step".into());
         let facts = Facts {
             scene: Some(&scene),
             subject: Some(&subject),
@@ -169,9 +190,23 @@ mod tests {
     #[test]
     fn what_is_wrong_is_seen_at_load() {
         for expression in [
-            "", "a ==", "1 + 1", "Subject.ID", "Subject.Attributes.flag", r#"User.ID == "a""#, "frob(Subject)", "Payload",
-            r#"Request.Header("x")"#, r#"Request.Header("x") == 1"#, r#"1 + "a" == 2"#, "1 && true", "type(Error) == teapot_error",
-            "Values.some_key == foo", "true ? 1 : 2", "!1", "[1].frob()",
+            "",
+            "a ==",
+            "1 + 1",
+            "Subject.ID",
+            "Subject.Attributes.flag",
+            r#"User.ID == "a""#,
+            "frob(Subject)",
+            "Payload",
+            r#"Request.Header("x")"#,
+            r#"Request.Header("x") == 1"#,
+            r#"1 + "a" == 2"#,
+            "1 && true",
+            "type(Error) == teapot_error",
+            "Values.some_key == foo",
+            "true ? 1 : 2",
+            "!1",
+            "[1].frob()",
         ] {
             assert!(Expression::compile(expression).is_err(), "{expression}");
         }

@@ -43,7 +43,10 @@ pub struct Refusal {
 impl Refusal {
     /// 400.
     pub fn bad(reason: impl Into<String>) -> Self {
-        Self { status: 400, reason: reason.into() }
+        Self {
+            status: 400,
+            reason: reason.into(),
+        }
     }
 }
 
@@ -75,10 +78,10 @@ impl Gate {
         let own_scheme = if raw.tls { "https" } else { "http" };
         let given = raw.authority.ok_or_else(|| Refusal::bad("no host"))?;
         let own_host = authority::canonical(given, own_scheme)?;
-        if let Some(absolute) = absolute {
-            if authority::canonical(absolute, own_scheme)? != own_host {
-                return Err(Refusal::bad("target and host differ"));
-            }
+        if let Some(absolute) = absolute
+            && authority::canonical(absolute, own_scheme)? != own_host
+        {
+            return Err(Refusal::bad("target and host differ"));
         }
         let trusted = self.trusted.contains(raw.peer);
         let mut request = Request {
@@ -105,7 +108,10 @@ impl Gate {
             }
             Cow::Owned(target) => {
                 let (path, query) = path::split_query(&target);
-                (Cow::Owned(path::canonical(path)?.into_owned()), query.map(|query| Cow::Owned(query.to_owned())))
+                (
+                    Cow::Owned(path::canonical(path)?.into_owned()),
+                    query.map(|query| Cow::Owned(query.to_owned())),
+                )
             }
         };
         request.path = path;
@@ -153,22 +159,46 @@ mod tests {
             ("/", "/"),
             ("/a/", "/a/"),
         ] {
-            assert_eq!(admit(target, "app.example").map(|seen| seen.1), Ok(path.to_owned()), "{target}");
+            assert_eq!(
+                admit(target, "app.example").map(|seen| seen.1),
+                Ok(path.to_owned()),
+                "{target}"
+            );
         }
-        assert_eq!(admit("/x?", "A.example:80").unwrap(), ("a.example".into(), "/x".into(), None));
-        assert_eq!(admit("/x?a=//../b", "a.example.").unwrap(), ("a.example".into(), "/x".into(), Some("a=//../b".into())));
+        assert_eq!(
+            admit("/x?", "A.example:80").unwrap(),
+            ("a.example".into(), "/x".into(), None)
+        );
+        assert_eq!(
+            admit("/x?a=//../b", "a.example.").unwrap(),
+            ("a.example".into(), "/x".into(), Some("a=//../b".into()))
+        );
         assert_eq!(admit("http://A.example/x", "a.example").unwrap().1, "/x");
     }
 
     #[test]
     fn what_has_two_meanings_is_refused() {
         for target in [
-            "/a/%2e%2e/b", "/a/.%2E/b", "/a/%2e/b", "/a/..%2fb", "/a/..%5Cb", "/a%zz", "/a%2", "*", "a", "", "/a%00", "/a\\b", "/a#b",
+            "/a/%2e%2e/b",
+            "/a/.%2E/b",
+            "/a/%2e/b",
+            "/a/..%2fb",
+            "/a/..%5Cb",
+            "/a%zz",
+            "/a%2",
+            "*",
+            "a",
+            "",
+            "/a%00",
+            "/a\\b",
+            "/a#b",
             "http://b.example/x",
         ] {
             assert_eq!(admit(target, "a.example"), Err(400), "{target}");
         }
-        for host in ["", "bad host", "a/b", "a,b", "a@b", "-x", "a:99999", "a:0", "a:", "[::1", "[::1]x"] {
+        for host in [
+            "", "bad host", "a/b", "a,b", "a@b", "-x", "a:99999", "a:0", "a:", "[::1", "[::1]x",
+        ] {
             assert_eq!(admit("/x", host), Err(400), "{host}");
         }
     }

@@ -28,11 +28,15 @@ mod tools;
 mod trust;
 mod verdict;
 
-pub use config::{Config, Cors, EnvLookup, FileSystem, HttpEndpoint, Listener, Log, Providers, Serve, Tls};
+pub use config::{
+    Config, Cors, EnvLookup, FileSystem, HttpEndpoint, Listener, Log, Providers, Serve, Tls,
+};
 pub use engine::{Engine, FailureKind, Fetched, Jwks, Mode, Relaxed, RuleSet};
 pub use explanation::{Explanation, StepReport};
 pub use gate::{Gate, RawHead, Refusal};
-pub use heimdall_finalizer::{Files, HeaderView, Http, HttpFault, HttpRequest, HttpResponse, Request, Timer};
+pub use heimdall_finalizer::{
+    Files, HeaderView, Http, HttpFault, HttpRequest, HttpResponse, Request, Timer,
+};
 pub use load::{LoadError, LoadErrors, Source};
 pub use ports::{Apis, Bearer, Deps, Hints, Liveness, Standing};
 pub use route::Route;

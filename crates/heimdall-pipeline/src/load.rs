@@ -41,7 +41,11 @@ fn expand(text: &str, env: EnvLookup<'_>, depth: usize) -> String {
         out.push_str(before);
         match closing(after) {
             Some(end) if depth < DEEPEST => {
-                out.push_str(&substitute(after.get(..end).unwrap_or_default(), env, depth));
+                out.push_str(&substitute(
+                    after.get(..end).unwrap_or_default(),
+                    env,
+                    depth,
+                ));
                 rest = after.get(end + 1..).unwrap_or_default();
             }
             _ => {
@@ -76,7 +80,10 @@ fn closing(text: &str) -> Option<usize> {
 }
 
 fn substitute(inner: &str, env: EnvLookup<'_>, depth: usize) -> String {
-    let name_end = inner.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+    let name_end = inner
+        .bytes()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        .count();
     let (name, rest) = inner.split_at_checked(name_end).unwrap_or((inner, ""));
     if name.is_empty() {
         return format!("${{{inner}}}");
@@ -151,14 +158,25 @@ impl LoadErrors {
     }
 
     pub(crate) fn from_issue(file: &str, issue: Issue) -> LoadError {
-        LoadError { file: file.to_owned(), line: issue.line, key: issue.key, message: issue.message, nearest: issue.nearest }
+        LoadError {
+            file: file.to_owned(),
+            line: issue.line,
+            key: issue.key,
+            message: issue.message,
+            nearest: issue.nearest,
+        }
     }
 
     /// `value`, unless something is wrong.
     pub(crate) fn check<T>(file: &str, issues: Issues, value: Option<T>) -> Result<T, Self> {
         let found = issues.into_inner();
         if !found.is_empty() {
-            return Err(Self(found.into_iter().map(|issue| Self::from_issue(file, issue)).collect()));
+            return Err(Self(
+                found
+                    .into_iter()
+                    .map(|issue| Self::from_issue(file, issue))
+                    .collect(),
+            ));
         }
         value.ok_or_else(|| Self::one(file, "can not be used"))
     }
@@ -188,16 +206,27 @@ mod tests {
             "EMPTY" => Some(String::new()),
             _ => None,
         };
-        Source { name: String::new(), text: text.to_owned() }.expanded(&env).text
+        Source {
+            name: String::new(),
+            text: text.to_owned(),
+        }
+        .expanded(&env)
+        .text
     }
 
     #[test]
     fn variables_and_defaults_are_replaced() {
-        assert_eq!(expanded("<${A}|${B}|${B:-y z}|${EMPTY:-d}|${EMPTY-d}|${B:-${A}}>"), "<x||y z|d||x>");
+        assert_eq!(
+            expanded("<${A}|${B}|${B:-y z}|${EMPTY:-d}|${EMPTY-d}|${B:-${A}}>"),
+            "<x||y z|d||x>"
+        );
     }
 
     #[test]
     fn dollars_that_are_no_variables_stay() {
-        assert_eq!(expanded("$A $5 {{ $x := 1 }} $${A} ${not closed"), "$A $5 {{ $x := 1 }} ${A} ${not closed");
+        assert_eq!(
+            expanded("$A $5 {{ $x := 1 }} $${A} ${not closed"),
+            "$A $5 {{ $x := 1 }} ${A} ${not closed"
+        );
     }
 }

@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(crate) use condition::{Conditions, PathParam, Pattern, PatternKind};
-pub(crate) use tree::{PathError, check_path};
 use tree::PathTree;
+pub(crate) use tree::{PathError, check_path};
 
 use crate::Request;
 
@@ -73,27 +73,46 @@ impl Index {
 
     /// Entries in one place, in the order they came.
     pub(crate) fn places(&self) -> impl Iterator<Item = &[usize]> {
-        let trees = self.exact.values().chain(self.suffix.values()).chain([&self.any]);
+        let trees = self
+            .exact
+            .values()
+            .chain(self.suffix.values())
+            .chain([&self.any]);
         trees.flat_map(PathTree::places)
     }
 
     /// The first entry that takes a request, the most specific place first; among shadows, or among the others.
     pub(crate) fn find(&self, request: &Request<'_>, shadow: bool) -> Option<Found> {
-        self.search(&request.host, &request.path, &mut |number, names, values| {
-            let entry = self.entries.get(number).filter(|entry| entry.shadow == shadow);
-            entry.is_some_and(|entry| entry.conditions.hold(request, names, values))
-        })
+        self.search(
+            &request.host,
+            &request.path,
+            &mut |number, names, values| {
+                let entry = self
+                    .entries
+                    .get(number)
+                    .filter(|entry| entry.shadow == shadow);
+                entry.is_some_and(|entry| entry.conditions.hold(request, names, values))
+            },
+        )
     }
 
     /// The first entry for a host and a path that `accept` takes.
     pub(crate) fn search(&self, host: &str, path: &str, accept: &mut Accept<'_>) -> Option<Found> {
-        if let Some(found) = self.exact.get(host).and_then(|tree| tree.find(path, accept)) {
+        if let Some(found) = self
+            .exact
+            .get(host)
+            .and_then(|tree| tree.find(path, accept))
+        {
             return Some(found);
         }
         if !self.suffix.is_empty() {
             let mut rest = host;
             while let Some((_, suffix)) = rest.split_once('.') {
-                if let Some(found) = self.suffix.get(suffix).and_then(|tree| tree.find(path, accept)) {
+                if let Some(found) = self
+                    .suffix
+                    .get(suffix)
+                    .and_then(|tree| tree.find(path, accept))
+                {
                     return Some(found);
                 }
                 rest = suffix;

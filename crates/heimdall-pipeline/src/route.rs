@@ -56,9 +56,20 @@ impl Route {
         path: Option<String>,
         captures: Vec<(String, String)>,
     ) -> Self {
-        let slashes = rule.as_ref().is_some_and(|rule| rule.slashes == EncodedSlashes::On);
-        let captures = captures.into_iter().map(|(name, value)| (name, unescape_segment(&value, slashes))).collect();
-        Self { engine, rule, path, captures, shadow: None }
+        let slashes = rule
+            .as_ref()
+            .is_some_and(|rule| rule.slashes == EncodedSlashes::On);
+        let captures = captures
+            .into_iter()
+            .map(|(name, value)| (name, unescape_segment(&value, slashes)))
+            .collect();
+        Self {
+            engine,
+            rule,
+            path,
+            captures,
+            shadow: None,
+        }
     }
 
     /// The rule; `None` when no rule takes the request (then [`Route::judge`] denies).
@@ -75,7 +86,10 @@ impl Route {
     /// A longer body is to be answered with 413.
     pub fn body_limit(&self) -> Option<usize> {
         let own = self.rule.as_ref().is_some_and(|rule| rule.reads_body);
-        let shadow = self.shadow.as_ref().is_some_and(|shadow| shadow.body_limit().is_some());
+        let shadow = self
+            .shadow
+            .as_ref()
+            .is_some_and(|shadow| shadow.body_limit().is_some());
         (own || shadow).then_some(LARGEST_BODY)
     }
 
@@ -85,20 +99,30 @@ impl Route {
     }
 
     /// The verdict and how it came about, step by step.
-    pub async fn explain(&self, request: &Request<'_>, body: Option<&[u8]>) -> (Verdict, Explanation) {
+    pub async fn explain(
+        &self,
+        request: &Request<'_>,
+        body: Option<&[u8]>,
+    ) -> (Verdict, Explanation) {
         let mut trace = Trace(Some(Vec::new()));
         let verdict = self.run(request, body, &mut trace).await;
         let shadow = match self.shadow() {
             Some(shadow) => {
                 let verdict = Box::pin(shadow.judge(request, body)).await;
-                let name = shadow.rule().map(|rule| rule.id.to_string()).unwrap_or_default();
+                let name = shadow
+                    .rule()
+                    .map(|rule| rule.id.to_string())
+                    .unwrap_or_default();
                 Some(format!("{name}: {}", verdict.summary()))
             }
             None => None,
         };
         let explanation = Explanation {
             rule: self.rule().map(|rule| rule.id.to_string()),
-            source: self.rule.as_ref().map(|rule| format!("{}:{}", rule.name.source, rule.line)),
+            source: self
+                .rule
+                .as_ref()
+                .map(|rule| format!("{}:{}", rule.name.source, rule.line)),
             path: self.path.clone(),
             captures: self.captures.clone(),
             steps: trace.0.unwrap_or_default(),
@@ -110,12 +134,22 @@ impl Route {
     async fn run(&self, request: &Request<'_>, body: Option<&[u8]>, trace: &mut Trace) -> Verdict {
         let state = &self.engine.0;
         let Some(rule) = &self.rule else {
-            let failure = Failure::new(Kind::NoRule, format!("no applicable rule found for {}", request.url()));
+            let failure = Failure::new(
+                Kind::NoRule,
+                format!("no applicable rule found for {}", request.url()),
+            );
             return respond(state.codes.answer(&failure, None, request.headers));
         };
         if rule.slashes == EncodedSlashes::Off && has_encoded_slash(&request.path) {
-            let failure = Failure::new(Kind::Argument, "path contains encoded slash, which is not allowed");
-            return respond(state.codes.answer(&failure, Some(rule.name.clone()), request.headers));
+            let failure = Failure::new(
+                Kind::Argument,
+                "path contains encoded slash, which is not allowed",
+            );
+            return respond(
+                state
+                    .codes
+                    .answer(&failure, Some(rule.name.clone()), request.headers),
+            );
         }
         let body = Body::new(request, body);
         let scene = Scene {
@@ -130,40 +164,73 @@ impl Route {
         }
     }
 
-    async fn execute(&self, rule: &Rule, scene: &Scene<'_>, trace: &mut Trace) -> Result<Effects, Denial> {
+    async fn execute(
+        &self,
+        rule: &Rule,
+        scene: &Scene<'_>,
+        trace: &mut Trace,
+    ) -> Result<Effects, Denial> {
         let identity = self.authenticate(rule, scene, trace).await?;
-        let mut progress = Progress { identity, outputs: Outputs::new(), effects: Effects::default() };
+        let mut progress = Progress {
+            identity,
+            outputs: Outputs::new(),
+            effects: Effects::default(),
+        };
         for step in rule.steps.middle.iter() {
             self.middle(step, scene, &mut progress, trace).await?;
         }
         for step in rule.steps.finalizers.iter() {
-            let sight = Sight { scene, subject: &progress.identity.subject, outputs: &progress.outputs };
+            let sight = Sight {
+                scene,
+                subject: &progress.identity.subject,
+                outputs: &progress.outputs,
+            };
             if !applies(step.condition.as_ref(), sight)? {
                 trace.note("finalizer", step, || "skipped".to_owned());
                 continue;
             }
-            let done = step.mechanism.apply(sight, &self.engine.0.tools.workshop, &mut progress.effects).await;
+            let done = step
+                .mechanism
+                .apply(sight, &self.engine.0.tools.workshop, &mut progress.effects)
+                .await;
             trace.note("finalizer", step, || outcome(done.as_ref().err()));
             done.map_err(|failure| failure.by(&step.name, &step.id))?;
         }
         Ok(progress.effects)
     }
 
-    async fn authenticate(&self, rule: &Rule, scene: &Scene<'_>, trace: &mut Trace) -> Result<Identity, Denial> {
+    async fn authenticate(
+        &self,
+        rule: &Rule,
+        scene: &Scene<'_>,
+        trace: &mut Trace,
+    ) -> Result<Identity, Denial> {
         let mut last = Failure::new(Kind::Authentication, "no authenticator applies");
         let mut absent = true;
         for step in rule.steps.authenticators.iter() {
             let skipped = match &step.condition {
-                Some(condition) => !holds(condition, &Facts { scene: Some(scene), ..Facts::default() })?,
+                Some(condition) => !holds(
+                    condition,
+                    &Facts {
+                        scene: Some(scene),
+                        ..Facts::default()
+                    },
+                )?,
                 None => false,
             };
             if skipped || (step.on_absent && !absent) {
                 trace.note("authenticator", step, || "skipped".to_owned());
                 continue;
             }
-            match step.mechanism.authenticate(scene, &self.engine.0.tools).await {
+            match step
+                .mechanism
+                .authenticate(scene, &self.engine.0.tools)
+                .await
+            {
                 Ok(identity) => {
-                    trace.note("authenticator", step, || format!("ok: {}", identity.subject.id));
+                    trace.note("authenticator", step, || {
+                        format!("ok: {}", identity.subject.id)
+                    });
                     return Ok(identity);
                 }
                 Err(failure) => {
@@ -187,40 +254,75 @@ impl Route {
             Middle::Authorizer(_) => "authorizer",
             Middle::Contextualizer(_) => "contextualizer",
         };
-        let Progress { identity, outputs, effects } = progress;
-        let sight = Sight { scene, subject: &identity.subject, outputs };
+        let Progress {
+            identity,
+            outputs,
+            effects,
+        } = progress;
+        let sight = Sight {
+            scene,
+            subject: &identity.subject,
+            outputs,
+        };
         if !applies(step.condition.as_ref(), sight)? {
             trace.note(stage, step, || "skipped".to_owned());
             return Ok(());
         }
         let tools = &self.engine.0.tools;
         let done = match &step.mechanism {
-            Middle::Authorizer(authorizer) => authorizer.authorize(&step.id, sight, identity, tools, effects).await,
-            Middle::Contextualizer(contextualizer) => {
-                contextualizer.contextualize(&step.id, sight, tools).await.map_err(Denial::from)
+            Middle::Authorizer(authorizer) => {
+                authorizer
+                    .authorize(&step.id, sight, identity, tools, effects)
+                    .await
             }
+            Middle::Contextualizer(contextualizer) => contextualizer
+                .contextualize(&step.id, sight, tools)
+                .await
+                .map_err(Denial::from),
         };
-        trace.note(stage, step, || outcome(done.as_ref().err().map(|denial| &denial.failure)));
+        trace.note(stage, step, || {
+            outcome(done.as_ref().err().map(|denial| &denial.failure))
+        });
         match done {
             Ok(Some(output)) => {
                 outputs.insert(step.id.to_string(), output);
                 Ok(())
             }
             Ok(None) => Ok(()),
-            Err(_) if matches!(&step.mechanism, Middle::Contextualizer(one) if one.continues_on_error()) => Ok(()),
-            Err(Denial { failure, missing }) => Err(Denial { failure: failure.by(&step.name, &step.id), missing }),
+            Err(_) if matches!(&step.mechanism, Middle::Contextualizer(one) if one.continues_on_error()) => {
+                Ok(())
+            }
+            Err(Denial { failure, missing }) => Err(Denial {
+                failure: failure.by(&step.name, &step.id),
+                missing,
+            }),
         }
     }
 
     fn deny(&self, rule: &Rule, scene: &Scene<'_>, denial: &Denial, trace: &mut Trace) -> Respond {
         let codes = &self.engine.0.codes;
-        let answer = |failure: &Failure| codes.answer(failure, Some(rule.name.clone()), scene.request.headers);
+        let answer = |failure: &Failure| {
+            codes.answer(failure, Some(rule.name.clone()), scene.request.headers)
+        };
         if let Some(missing) = &denial.missing {
-            return Missing::answer(missing, &denial.failure, Some(rule.name.clone()), scene.request.headers);
+            return Missing::answer(
+                missing,
+                &denial.failure,
+                Some(rule.name.clone()),
+                scene.request.headers,
+            );
         }
-        let facts = Facts { scene: Some(scene), failure: Some(&denial.failure), ..Facts::default() };
+        let facts = Facts {
+            scene: Some(scene),
+            failure: Some(&denial.failure),
+            ..Facts::default()
+        };
         for step in rule.steps.error_handlers.iter() {
-            match step.condition.as_ref().map_or(Ok(true), |condition| holds(condition, &facts)) {
+            match step
+                .condition
+                .as_ref()
+                .map_or(Ok(true), |condition| holds(condition, &facts))
+            {
                 Ok(false) => {
                     trace.note("error_handler", step, || "skipped".to_owned());
                     continue;
@@ -231,7 +333,9 @@ impl Route {
                     return answer(&failure);
                 }
             }
-            let done = step.mechanism.answer(&denial.failure, rule.name.clone(), scene, codes);
+            let done = step
+                .mechanism
+                .answer(&denial.failure, rule.name.clone(), scene, codes);
             trace.note("error_handler", step, || outcome(done.as_ref().err()));
             return done.unwrap_or_else(|failure| answer(&failure));
         }
@@ -240,11 +344,19 @@ impl Route {
 
     fn pass(&self, rule: &Rule, request: &Request<'_>, effects: Effects) -> Verdict {
         if self.engine.0.tools.mode != Mode::Proxy {
-            return Verdict::Accept(Box::new(accept(rule, effects, self.engine.0.codes.accepted)));
+            return Verdict::Accept(Box::new(accept(
+                rule,
+                effects,
+                self.engine.0.codes.accepted,
+            )));
         }
         let Some(backend) = &rule.backend else {
             let failure = Failure::new(Kind::Configuration, "No upstream reference defined");
-            return respond(self.engine.0.codes.answer(&failure, Some(rule.name.clone()), request.headers));
+            return respond(self.engine.0.codes.answer(
+                &failure,
+                Some(rule.name.clone()),
+                request.headers,
+            ));
         };
         let mut forward = backend.forward(request, rule.slashes, rule.name.clone());
         for (name, value) in effects.headers {
@@ -278,16 +390,26 @@ fn outcome(failure: Option<&Failure>) -> String {
 }
 
 fn holds(condition: &Expression, facts: &Facts<'_>) -> Result<bool, Failure> {
-    condition.holds(facts).map_err(|error| Failure::new(Kind::Internal, format!("failed evaluating condition: {error}")))
+    condition.holds(facts).map_err(|error| {
+        Failure::new(
+            Kind::Internal,
+            format!("failed evaluating condition: {error}"),
+        )
+    })
 }
 
 /// Whether a step's condition lets it run. Conditions see no outputs, as in the Go program.
 fn applies(condition: Option<&Expression>, sight: Sight<'_>) -> Result<bool, Failure> {
     match condition {
         None => Ok(true),
-        Some(condition) => {
-            holds(condition, &Facts { scene: Some(sight.scene), subject: Some(sight.subject), ..Facts::default() })
-        }
+        Some(condition) => holds(
+            condition,
+            &Facts {
+                scene: Some(sight.scene),
+                subject: Some(sight.subject),
+                ..Facts::default()
+            },
+        ),
     }
 }
 
@@ -312,7 +434,11 @@ fn cookie_line(request: &Request<'_>, rule: &Rule, own: &[(Arc<str>, String)]) -
         line.push_str(pair);
     };
     for value in request.headers.values("cookie") {
-        for pair in String::from_utf8_lossy(value).split(';').map(str::trim).filter(|pair| !pair.is_empty()) {
+        for pair in String::from_utf8_lossy(value)
+            .split(';')
+            .map(str::trim)
+            .filter(|pair| !pair.is_empty())
+        {
             let name = pair.split('=').next().unwrap_or_default().trim();
             if !rule.owned_cookies.iter().any(|owned| owned == name) {
                 add(pair);
@@ -328,11 +454,19 @@ fn cookie_line(request: &Request<'_>, rule: &Rule, own: &[(Arc<str>, String)]) -
 fn accept(rule: &Rule, effects: Effects, status: u16) -> Accept {
     let mut headers = effects.headers;
     for owned in rule.owned_headers.iter() {
-        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(owned)) {
+        if !headers
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case(owned))
+        {
             headers.push((heimdall_finalizer::canonical_name(owned).into(), "".into()));
         }
     }
-    headers.extend(effects.cookies.iter().map(|(name, value)| ("Set-Cookie".into(), format!("{name}={value}").into())));
+    headers.extend(
+        effects
+            .cookies
+            .iter()
+            .map(|(name, value)| ("Set-Cookie".into(), format!("{name}={value}").into())),
+    );
     Accept {
         rule: rule.name.clone(),
         status,

@@ -49,7 +49,9 @@ pub(crate) struct Way {
 }
 
 const VERSION: &str = "1alpha4";
-const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"];
+const METHODS: [&str; 9] = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE",
+];
 
 /// What rules are compiled with.
 pub(crate) struct Compiler<'a> {
@@ -64,7 +66,10 @@ impl Compiler<'_> {
         let tree = yaml::parse(&source.text)
             .map_err(|issue| LoadErrors(vec![LoadErrors::from_issue(&source.name, issue)]))?;
         if tree.is_null() {
-            return Ok(RuleSet { rules: Vec::new(), warnings: Vec::new() });
+            return Ok(RuleSet {
+                rules: Vec::new(),
+                warnings: Vec::new(),
+            });
         }
         let issues = Issues::default();
         let rules = self.rules(&tree, source, &issues);
@@ -73,10 +78,16 @@ impl Compiler<'_> {
             .iter()
             .flat_map(|rule| {
                 let at = format!("{}:{}: rule `{}`", source.name, rule.line, rule.name.id);
-                rule.steps.warnings().into_iter().map(move |warning| format!("{at}: {warning}"))
+                rule.steps
+                    .warnings()
+                    .into_iter()
+                    .map(move |warning| format!("{at}: {warning}"))
             })
             .collect();
-        Ok(RuleSet { rules: rules.into_iter().map(Arc::new).collect(), warnings })
+        Ok(RuleSet {
+            rules: rules.into_iter().map(Arc::new).collect(),
+            warnings,
+        })
     }
 
     fn rules(&self, tree: &Node, source: &Source, issues: &Issues) -> Option<Vec<Rule>> {
@@ -95,9 +106,15 @@ impl Compiler<'_> {
         let mut rules = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let at = format!("rules[{index}]");
-            let Some(rule) = self.rule(item, &at, &origin, issues) else { continue };
+            let Some(rule) = self.rule(item, &at, &origin, issues) else {
+                continue;
+            };
             if !seen.insert(rule.name.id.clone()) {
-                issues.note(item.line, &at, format!("another rule is called `{}`, too", rule.name.id));
+                issues.note(
+                    item.line,
+                    &at,
+                    format!("another rule is called `{}`, too", rule.name.id),
+                );
             }
             rules.push(rule);
         }
@@ -113,7 +130,10 @@ impl Compiler<'_> {
             _ => EncodedSlashes::Off,
         };
         fields.required("match");
-        let entries = fields.section("match").map(|section| ways(section, slashes)).unwrap_or_default();
+        let entries = fields
+            .section("match")
+            .map(|section| ways(section, slashes))
+            .unwrap_or_default();
         fields.required("execute");
         if fields.list("execute").is_some_and(<[Node]>::is_empty) {
             fields.wrong("execute", "there is no step");
@@ -125,14 +145,25 @@ impl Compiler<'_> {
             fields.wrong("execute", "there is no authenticator");
         }
         let tls_required = !self.tools.relaxed.upstream_tls;
-        let backend = fields.section("forward_to").and_then(|section| Backend::read(section, tls_required));
+        let backend = fields
+            .section("forward_to")
+            .and_then(|section| Backend::read(section, tls_required));
         if self.tools.mode == Mode::Proxy && fields.node("forward_to").is_none() {
-            fields.issues().note(node.line, at, "`forward_to` is missing; proxy mode needs it");
+            fields.issues().note(
+                node.line,
+                at,
+                "`forward_to` is missing; proxy mode needs it",
+            );
         }
         let shadow = fields.flag("shadow").unwrap_or(false);
         fields.close();
-        let name = RuleName { id: id?.into(), source: origin.clone() };
-        Some(Rule::new(name, node.line, entries, slashes, steps, backend, shadow))
+        let name = RuleName {
+            id: id?.into(),
+            source: origin.clone(),
+        };
+        Some(Rule::new(
+            name, node.line, entries, slashes, steps, backend, shadow,
+        ))
     }
 
     /// Compiles the default rule of a configuration.
@@ -143,13 +174,27 @@ impl Compiler<'_> {
         if steps.authenticators.is_empty() && issues.count() == before {
             fields.wrong("execute", "there is no authenticator");
         }
-        let open = steps.authenticators.iter().any(|step| step.mechanism.is_open());
+        let open = steps
+            .authenticators
+            .iter()
+            .any(|step| step.mechanism.is_open());
         if open && !self.tools.relaxed.default_rule {
             fields.wrong("execute", "the default rule lets anybody in");
         }
         fields.close();
-        let name = RuleName { id: "default".into(), source: "config".into() };
-        Some(Rule::new(name, node.line, Vec::new(), EncodedSlashes::Off, steps, None, false))
+        let name = RuleName {
+            id: "default".into(),
+            source: "config".into(),
+        };
+        Some(Rule::new(
+            name,
+            node.line,
+            Vec::new(),
+            EncodedSlashes::Off,
+            steps,
+            None,
+            false,
+        ))
     }
 }
 
@@ -197,7 +242,9 @@ fn ways(mut fields: Fields<'_>, slashes: EncodedSlashes) -> Vec<Way> {
     let mut ways = Vec::with_capacity(routes.len() * hosts.len());
     for (index, node) in routes.iter().enumerate() {
         let at = format!("{path}[{index}]");
-        let Some(mut route) = Fields::open(node, at, Strictness::RULES, fields.issues()) else { continue };
+        let Some(mut route) = Fields::open(node, at, Strictness::RULES, fields.issues()) else {
+            continue;
+        };
         let expression = route.required_text("path");
         let params = path_params(&mut route);
         if let Some(Err(error)) = expression.map(check_path) {
@@ -213,7 +260,11 @@ fn ways(mut fields: Fields<'_>, slashes: EncodedSlashes) -> Vec<Way> {
         });
         ways.extend(expression.into_iter().flat_map(|path| {
             let conditions = &conditions;
-            hosts.iter().map(move |host| Way { host: host.clone(), path: path.to_owned(), conditions: conditions.clone() })
+            hosts.iter().map(move |host| Way {
+                host: host.clone(),
+                path: path.to_owned(),
+                conditions: conditions.clone(),
+            })
         }));
     }
     fields.close();
@@ -222,11 +273,14 @@ fn ways(mut fields: Fields<'_>, slashes: EncodedSlashes) -> Vec<Way> {
 
 /// The methods that a list leaves; none for all.
 fn methods(fields: &mut Fields<'_>) -> Vec<String> {
-    let Some(given) = fields.texts("methods").filter(|given| !given.is_empty()) else { return Vec::new() };
+    let Some(given) = fields.texts("methods").filter(|given| !given.is_empty()) else {
+        return Vec::new();
+    };
     if given.iter().any(String::is_empty) {
         fields.wrong("methods", "a method is empty");
     }
-    let (minus, plus): (Vec<&String>, Vec<&String>) = given.iter().partition(|method| method.starts_with('!'));
+    let (minus, plus): (Vec<&String>, Vec<&String>) =
+        given.iter().partition(|method| method.starts_with('!'));
     let mut kept: Vec<String> = Vec::new();
     for method in plus {
         if method == "ALL" {
@@ -235,7 +289,11 @@ fn methods(fields: &mut Fields<'_>) -> Vec<String> {
             kept.push(method.clone());
         }
     }
-    kept.retain(|method| !minus.iter().any(|minus| minus.strip_prefix('!') == Some(method)));
+    kept.retain(|method| {
+        !minus
+            .iter()
+            .any(|minus| minus.strip_prefix('!') == Some(method))
+    });
     kept.sort_unstable();
     kept.dedup();
     if kept.is_empty() {
@@ -250,7 +308,9 @@ fn hosts(fields: &mut Fields<'_>) -> (Vec<String>, Vec<Pattern>) {
     let (mut hosts, mut patterns) = (Vec::new(), Vec::new());
     for (index, node) in fields.list("hosts").unwrap_or_default().iter().enumerate() {
         let at = format!("{path}[{index}]");
-        let Some(mut host) = Fields::open(node, at, Strictness::RULES, fields.issues()) else { continue };
+        let Some(mut host) = Fields::open(node, at, Strictness::RULES, fields.issues()) else {
+            continue;
+        };
         host.required("type");
         let kind = host.word("type", &["exact", "wildcard", "glob", "regex"]);
         let value = host.required_text("value");
@@ -262,7 +322,11 @@ fn hosts(fields: &mut Fields<'_>) -> (Vec<String>, Vec<Pattern>) {
                     None => host.wrong("value", "a wildcard is `*`, or `*.` and a host"),
                 },
                 _ => {
-                    let kind = if kind == "glob" { PatternKind::Glob } else { PatternKind::Regex };
+                    let kind = if kind == "glob" {
+                        PatternKind::Glob
+                    } else {
+                        PatternKind::Regex
+                    };
                     match Pattern::new(kind, value, '.') {
                         Ok(pattern) => patterns.push(pattern),
                         Err(message) => host.wrong("value", message),
@@ -276,16 +340,25 @@ fn hosts(fields: &mut Fields<'_>) -> (Vec<String>, Vec<Pattern>) {
 }
 
 fn wildcard(value: &str) -> Option<String> {
-    let rest = value.strip_prefix("*.").map(|rest| !rest.is_empty() && !rest.contains('*'));
+    let rest = value
+        .strip_prefix("*.")
+        .map(|rest| !rest.is_empty() && !rest.contains('*'));
     (value == "*" || rest == Some(true)).then(|| value.to_lowercase())
 }
 
 fn path_params(fields: &mut Fields<'_>) -> Vec<PathParam> {
     let path = fields.at("path_params");
     let mut params = Vec::new();
-    for (index, node) in fields.list("path_params").unwrap_or_default().iter().enumerate() {
+    for (index, node) in fields
+        .list("path_params")
+        .unwrap_or_default()
+        .iter()
+        .enumerate()
+    {
         let at = format!("{path}[{index}]");
-        let Some(mut param) = Fields::open(node, at, Strictness::RULES, fields.issues()) else { continue };
+        let Some(mut param) = Fields::open(node, at, Strictness::RULES, fields.issues()) else {
+            continue;
+        };
         let name = param.required_text("name");
         if name == Some("*") {
             param.wrong("name", "an unnamed wildcard has no value to look at");
@@ -300,7 +373,10 @@ fn path_params(fields: &mut Fields<'_>) -> Vec<PathParam> {
                 _ => PatternKind::Regex,
             };
             match Pattern::new(kind, value, '/') {
-                Ok(pattern) => params.push(PathParam { name: name.to_owned(), pattern }),
+                Ok(pattern) => params.push(PathParam {
+                    name: name.to_owned(),
+                    pattern,
+                }),
                 Err(message) => param.wrong("value", message),
             }
         }

@@ -6,5 +6,8 @@ use crate::Request;
 
 /// The path decoded and encoded again: encoded slashes become slashes.
 pub(crate) fn decoded_path(request: &Request<'_>) -> String {
-    unescape(&request.path, Place::Path).map_or_else(|| request.path.clone().into_owned(), |bytes| escape(&bytes, Place::Path))
+    unescape(&request.path, Place::Path).map_or_else(
+        || request.path.clone().into_owned(),
+        |bytes| escape(&bytes, Place::Path),
+    )
 }

@@ -20,7 +20,10 @@ struct SnapshotState {
 
 impl Snapshot {
     pub(crate) fn build(engine: Engine, sets: &[Arc<RuleSet>]) -> Result<Self, LoadErrors> {
-        let rules: Vec<Arc<Rule>> = sets.iter().flat_map(|set| set.rules.iter().cloned()).collect();
+        let rules: Vec<Arc<Rule>> = sets
+            .iter()
+            .flat_map(|set| set.rules.iter().cloned())
+            .collect();
         let mut index = Index::default();
         let mut errors = Vec::new();
         for (number, rule) in rules.iter().enumerate() {
@@ -42,7 +45,11 @@ impl Snapshot {
         if !errors.is_empty() {
             return Err(LoadErrors(errors));
         }
-        Ok(Self(Arc::new(SnapshotState { engine, rules, index })))
+        Ok(Self(Arc::new(SnapshotState {
+            engine,
+            rules,
+            index,
+        })))
     }
 
     /// The rule that takes a request, the default rule, or none.
@@ -51,13 +58,28 @@ impl Snapshot {
         let route = |found: Found| {
             let entry = state.index.entry(found.entry)?;
             let rule = state.rules.get(entry.rule)?.clone();
-            Some(Route::new(state.engine.clone(), Some(rule), Some(entry.path.clone()), found.captures))
+            Some(Route::new(
+                state.engine.clone(),
+                Some(rule),
+                Some(entry.path.clone()),
+                found.captures,
+            ))
         };
         let found = state.index.find(request, false).and_then(route);
-        let mut chosen =
-            found.unwrap_or_else(|| Route::new(state.engine.clone(), state.engine.0.default_rule.clone(), None, Vec::new()));
+        let mut chosen = found.unwrap_or_else(|| {
+            Route::new(
+                state.engine.clone(),
+                state.engine.0.default_rule.clone(),
+                None,
+                Vec::new(),
+            )
+        });
         if state.index.has_shadows() {
-            chosen.shadow = state.index.find(request, true).and_then(route).map(Box::new);
+            chosen.shadow = state
+                .index
+                .find(request, true)
+                .and_then(route)
+                .map(Box::new);
         }
         chosen
     }
@@ -91,7 +113,10 @@ fn place(rule: &Rule) -> String {
 /// take requests from another's.
 fn foreign(index: &Index, rules: &[Arc<Rule>]) -> Vec<LoadError> {
     let first = rules.first().map(|rule| rule.name.source.clone());
-    if rules.iter().all(|rule| Some(&rule.name.source) == first.as_ref()) {
+    if rules
+        .iter()
+        .all(|rule| Some(&rule.name.source) == first.as_ref())
+    {
         return Vec::new();
     }
     let mut errors = Vec::new();
@@ -101,9 +126,18 @@ fn foreign(index: &Index, rules: &[Arc<Rule>]) -> Vec<LoadError> {
                 let other = index.entry(number).and_then(|entry| rules.get(entry.rule));
                 other.is_some_and(|other| other.name.source != rule.name.source)
             });
-            let other = other.and_then(|found| index.entry(found.entry)).and_then(|entry| rules.get(entry.rule));
+            let other = other
+                .and_then(|found| index.entry(found.entry))
+                .and_then(|entry| rules.get(entry.rule));
             if let Some(other) = other {
-                errors.push(trouble(rule, format!("`{}` conflicts with rule {} of another rule set", way.path, place(other))));
+                errors.push(trouble(
+                    rule,
+                    format!(
+                        "`{}` conflicts with rule {} of another rule set",
+                        way.path,
+                        place(other)
+                    ),
+                ));
                 break;
             }
         }
@@ -116,10 +150,18 @@ fn unreachable(index: &Index, rules: &[Arc<Rule>]) -> Vec<LoadError> {
     let mut covered: HashMap<usize, (usize, usize)> = HashMap::new();
     for entries in index.places() {
         for (at, later) in entries.iter().enumerate().skip(1) {
-            let Some(later) = index.entry(*later) else { continue };
-            let earlier = entries.iter().take(at).filter_map(|number| index.entry(*number)).find(|earlier| {
-                earlier.rule != later.rule && earlier.shadow == later.shadow && earlier.conditions.cover(&later.conditions)
-            });
+            let Some(later) = index.entry(*later) else {
+                continue;
+            };
+            let earlier = entries
+                .iter()
+                .take(at)
+                .filter_map(|number| index.entry(*number))
+                .find(|earlier| {
+                    earlier.rule != later.rule
+                        && earlier.shadow == later.shadow
+                        && earlier.conditions.cover(&later.conditions)
+                });
             if let Some(earlier) = earlier {
                 let (times, _) = covered.entry(later.rule).or_insert((0, earlier.rule));
                 *times += 1;
@@ -128,8 +170,15 @@ fn unreachable(index: &Index, rules: &[Arc<Rule>]) -> Vec<LoadError> {
     }
     let dead = |(number, (times, by)): (&usize, &(usize, usize))| {
         let (rule, by) = (rules.get(*number)?, rules.get(*by)?);
-        (*times >= rule.entries.len())
-            .then(|| trouble(rule, format!("is never reached: rule {} takes everything before it", place(by))))
+        (*times >= rule.entries.len()).then(|| {
+            trouble(
+                rule,
+                format!(
+                    "is never reached: rule {} takes everything before it",
+                    place(by)
+                ),
+            )
+        })
     };
     let mut errors: Vec<LoadError> = covered.iter().filter_map(dead).collect();
     errors.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));

@@ -41,7 +41,13 @@ pub(crate) struct Steps {
     pub(crate) error_handlers: Arc<[Step<ErrorHandler>]>,
 }
 
-const STAGES: [&str; 5] = ["authenticator", "authorizer", "contextualizer", "finalizer", "error_handler"];
+const STAGES: [&str; 5] = [
+    "authenticator",
+    "authorizer",
+    "contextualizer",
+    "finalizer",
+    "error_handler",
+];
 
 /// How a mechanism takes a rule's overrides.
 type Override<M> = fn(&M, &Node, &str, &Tools, &Issues) -> Option<M>;
@@ -61,13 +67,19 @@ impl Steps {
         inherited: Option<&Self>,
     ) -> Self {
         let issues = fields.issues();
-        let mut reader = Reader { tools, issues, ids: Vec::new() };
+        let mut reader = Reader {
+            tools,
+            issues,
+            ids: Vec::new(),
+        };
         let path = fields.at("execute");
         let execute = fields.list("execute").unwrap_or_default();
         let (mut authenticators, mut middle, mut finalizers) = (Vec::new(), Vec::new(), Vec::new());
         for (index, node) in execute.iter().enumerate() {
             let at = format!("{path}[{index}]");
-            let Some((stage, mut entry)) = reader.open(node, &at) else { continue };
+            let Some((stage, mut entry)) = reader.open(node, &at) else {
+                continue;
+            };
             let order = |wrong: bool, message: &str| {
                 if wrong {
                     issues.note(node.line, &at, message);
@@ -77,20 +89,46 @@ impl Steps {
                 "authenticator" => {
                     let late = !middle.is_empty() || !finalizers.is_empty();
                     order(late, "an authenticator stands behind another kind of step");
-                    let step = reader.step(&mut entry, stage, &catalogue.authenticators, Authenticator::overridden);
+                    let step = reader.step(
+                        &mut entry,
+                        stage,
+                        &catalogue.authenticators,
+                        Authenticator::overridden,
+                    );
                     authenticators.extend(step);
                 }
                 "authorizer" => {
-                    order(!finalizers.is_empty(), "an authorizer stands behind a finalizer");
-                    let step = reader.step(&mut entry, stage, &catalogue.authorizers, Authorizer::overridden);
+                    order(
+                        !finalizers.is_empty(),
+                        "an authorizer stands behind a finalizer",
+                    );
+                    let step = reader.step(
+                        &mut entry,
+                        stage,
+                        &catalogue.authorizers,
+                        Authorizer::overridden,
+                    );
                     middle.extend(step.map(|step| step.map(Middle::Authorizer)));
                 }
                 "contextualizer" => {
-                    order(!finalizers.is_empty(), "a contextualizer stands behind a finalizer");
-                    let step = reader.step(&mut entry, stage, &catalogue.contextualizers, Contextualizer::overridden);
+                    order(
+                        !finalizers.is_empty(),
+                        "a contextualizer stands behind a finalizer",
+                    );
+                    let step = reader.step(
+                        &mut entry,
+                        stage,
+                        &catalogue.contextualizers,
+                        Contextualizer::overridden,
+                    );
                     middle.extend(step.map(|step| step.map(Middle::Contextualizer)));
                 }
-                "finalizer" => finalizers.extend(reader.step(&mut entry, stage, &catalogue.finalizers, finalizer)),
+                "finalizer" => finalizers.extend(reader.step(
+                    &mut entry,
+                    stage,
+                    &catalogue.finalizers,
+                    finalizer,
+                )),
                 _ => issues.note(node.line, &at, "an error handler belongs to `on_error`"),
             }
             entry.close();
@@ -98,11 +136,23 @@ impl Steps {
         reader.ids.clear();
         let path = fields.at("on_error");
         let mut error_handlers = Vec::new();
-        for (index, node) in fields.list("on_error").unwrap_or_default().iter().enumerate() {
+        for (index, node) in fields
+            .list("on_error")
+            .unwrap_or_default()
+            .iter()
+            .enumerate()
+        {
             let at = format!("{path}[{index}]");
-            let Some((stage, mut entry)) = reader.open(node, &at) else { continue };
+            let Some((stage, mut entry)) = reader.open(node, &at) else {
+                continue;
+            };
             if stage == "error_handler" {
-                error_handlers.extend(reader.step(&mut entry, stage, &catalogue.error_handlers, ErrorHandler::overridden));
+                error_handlers.extend(reader.step(
+                    &mut entry,
+                    stage,
+                    &catalogue.error_handlers,
+                    ErrorHandler::overridden,
+                ));
             } else {
                 issues.note(node.line, &at, format!("`{stage}` is no error handler"));
                 entry.node(stage);
@@ -123,7 +173,11 @@ impl Steps {
 
     fn over(self, inherited: &Self) -> Self {
         fn pick<T>(own: Arc<[T]>, inherited: &Arc<[T]>) -> Arc<[T]> {
-            if own.is_empty() { inherited.clone() } else { own }
+            if own.is_empty() {
+                inherited.clone()
+            } else {
+                own
+            }
         }
         Self {
             authenticators: pick(self.authenticators, &inherited.authenticators),
@@ -141,11 +195,19 @@ impl Steps {
                 headers.extend(authorizer.owned_headers());
             }
         }
-        headers.extend(self.finalizers.iter().flat_map(|step| step.mechanism.owned_headers()));
+        headers.extend(
+            self.finalizers
+                .iter()
+                .flat_map(|step| step.mechanism.owned_headers()),
+        );
         headers.retain(|name| name != "host");
         headers.sort_unstable();
         headers.dedup();
-        let mut cookies: Vec<String> = self.finalizers.iter().flat_map(|step| step.mechanism.owned_cookies()).collect();
+        let mut cookies: Vec<String> = self
+            .finalizers
+            .iter()
+            .flat_map(|step| step.mechanism.owned_cookies())
+            .collect();
         cookies.sort_unstable();
         cookies.dedup();
         (headers, cookies)
@@ -153,15 +215,30 @@ impl Steps {
 
     /// Whether any step may look at the body of the request.
     pub(crate) fn reads_body(&self) -> bool {
-        self.authenticators.iter().any(|step| step.reads_body(Authenticator::reads_body))
-            || self.middle.iter().any(|step| step.reads_body(Middle::reads_body))
-            || self.finalizers.iter().any(|step| step.reads_body(Finalizer::reads_body))
-            || self.error_handlers.iter().any(|step| step.reads_body(ErrorHandler::reads_body))
+        self.authenticators
+            .iter()
+            .any(|step| step.reads_body(Authenticator::reads_body))
+            || self
+                .middle
+                .iter()
+                .any(|step| step.reads_body(Middle::reads_body))
+            || self
+                .finalizers
+                .iter()
+                .any(|step| step.reads_body(Finalizer::reads_body))
+            || self
+                .error_handlers
+                .iter()
+                .any(|step| step.reads_body(ErrorHandler::reads_body))
     }
 
     /// What is legal but probably not meant.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        let fallback = self.authenticators.iter().skip(1).find(|step| step.mechanism.is_open() && !step.on_absent);
+        let fallback = self
+            .authenticators
+            .iter()
+            .skip(1)
+            .find(|step| step.mechanism.is_open() && !step.on_absent);
         fallback
             .map(|step| {
                 format!(
@@ -200,7 +277,13 @@ impl<M> Step<M> {
     }
 }
 
-fn finalizer(own: &Finalizer, config: &Node, path: &str, tools: &Tools, issues: &Issues) -> Option<Finalizer> {
+fn finalizer(
+    own: &Finalizer,
+    config: &Node,
+    path: &str,
+    tools: &Tools,
+    issues: &Issues,
+) -> Option<Finalizer> {
     own.overridden(config, path, &tools.workshop, issues)
 }
 
@@ -211,15 +294,26 @@ impl Reader<'_> {
         Self: 'n,
     {
         let entry = Fields::open(node, at, Strictness::RULES, self.issues)?;
-        let named: Vec<&'static str> = STAGES.into_iter().filter(|stage| node.get(stage).is_some()).collect();
+        let named: Vec<&'static str> = STAGES
+            .into_iter()
+            .filter(|stage| node.get(stage).is_some())
+            .collect();
         match named.as_slice() {
             [one] => Some((one, entry)),
             [] => {
-                self.issues.note(node.line, at, format!("names none of {}", STAGES.join(", ")));
+                self.issues.note(
+                    node.line,
+                    at,
+                    format!("names none of {}", STAGES.join(", ")),
+                );
                 None
             }
             _ => {
-                self.issues.note(node.line, at, format!("a step is one thing, not {}", named.join(" and ")));
+                self.issues.note(
+                    node.line,
+                    at,
+                    format!("a step is one thing, not {}", named.join(" and ")),
+                );
                 None
             }
         }
@@ -236,7 +330,11 @@ impl Reader<'_> {
         let line = entry.line();
         let id = scalar(entry.node("id"));
         let condition = condition(entry);
-        let on_absent = if stage == "authenticator" { entry.word("on", &["absent"]).is_some() } else { false };
+        let on_absent = if stage == "authenticator" {
+            entry.word("on", &["absent"]).is_some()
+        } else {
+            false
+        };
         let config = entry.node("config");
         let Some(name) = scalar(reference) else {
             entry.wrong(stage, "names no mechanism");
@@ -253,15 +351,32 @@ impl Reader<'_> {
             None => mechanism.clone(),
             Some(config) => match &config.kind {
                 NodeKind::Map(members) if members.is_empty() => mechanism.clone(),
-                NodeKind::Map(_) => overridden(mechanism, config, &entry.at("config"), self.tools, self.issues)?,
+                NodeKind::Map(_) => overridden(
+                    mechanism,
+                    config,
+                    &entry.at("config"),
+                    self.tools,
+                    self.issues,
+                )?,
                 _ => {
-                    entry.wrong("config", format!("is {}, a map is wanted", config.describe()));
+                    entry.wrong(
+                        "config",
+                        format!("is {}, a map is wanted", config.describe()),
+                    );
                     return None;
                 }
             },
         };
-        let id = id.filter(|id| !id.is_empty()).map_or_else(|| name.clone(), Arc::from);
-        Some(Step { name, id, condition, on_absent, mechanism })
+        let id = id
+            .filter(|id| !id.is_empty())
+            .map_or_else(|| name.clone(), Arc::from);
+        Some(Step {
+            name,
+            id,
+            condition,
+            on_absent,
+            mechanism,
+        })
     }
 }
 

@@ -62,13 +62,19 @@ pub(crate) struct KeySource {
 
 impl TokenShelf {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { verified: Deadlined::new(VERIFIED_TOKENS, clock), sets: Mutex::default() }
+        Self {
+            verified: Deadlined::new(VERIFIED_TOKENS, clock),
+            sets: Mutex::default(),
+        }
     }
 
     /// A token that was verified with keys that still hold.
     pub(crate) fn known(&self, key: &Key, now: Timestamp) -> Option<Arc<Verified>> {
         let verified = self.verified.get(key)?;
-        verified.keys.holds(verified.version, now).then_some(verified)
+        verified
+            .keys
+            .holds(verified.version, now)
+            .then_some(verified)
     }
 
     pub(crate) fn keep(&self, key: Key, verified: Verified, until: Timestamp) {
@@ -87,7 +93,10 @@ impl TokenShelf {
 
 impl KeySource {
     fn holds(&self, version: u64, now: Timestamp) -> bool {
-        self.set.load().as_ref().is_some_and(|set| set.version == version && now < set.until)
+        self.set
+            .load()
+            .as_ref()
+            .is_some_and(|set| set.version == version && now < set.until)
     }
 
     /// The keys: those that are there, or else fetched, once for all who wait.
@@ -122,7 +131,9 @@ impl KeySource {
             }
             *missed = Some(now);
         }
-        self.fetch(endpoint, request, caller, ttl, clock).await.map(Some)
+        self.fetch(endpoint, request, caller, ttl, clock)
+            .await
+            .map(Some)
     }
 
     async fn fetch(
@@ -134,7 +145,12 @@ impl KeySource {
         clock: &Arc<dyn Clock>,
     ) -> Result<Arc<KeySet>, Failure> {
         let begin = || {
-            let (source, endpoint, caller, clock) = (self.clone(), endpoint.clone(), caller.clone(), clock.clone());
+            let (source, endpoint, caller, clock) = (
+                self.clone(),
+                endpoint.clone(),
+                caller.clone(),
+                clock.clone(),
+            );
             async move { source.load(&endpoint, request, &caller, ttl, &*clock).await }
         };
         self.flights.join((), begin).await
@@ -154,14 +170,20 @@ impl KeySource {
             200..300 => parse(&answer.body)
                 .map(|keys| (keys, heimdall_token::crypto::sha256(&answer.body)))
                 .ok_or_else(|| Failure::new(Kind::Internal, "failed to unmarshal received jwks")),
-            status => Err(Failure::new(Kind::Communication, format!("unexpected response. code: {status}"))),
+            status => Err(Failure::new(
+                Kind::Communication,
+                format!("unexpected response. code: {status}"),
+            )),
         });
         let before = self.set.load_full();
         let (keys, digest) = match (parsed, before.as_ref()) {
             (Ok(parsed), _) => parsed,
             (Err(_), Some(set)) if !ttl.is_zero() && now < set.fetched.plus(LONGEST_STALE) => {
                 // the issuer is away: its last word holds, and it is asked again soon
-                let set = KeySet { until: now.plus(COOL_DOWN), ..set.copy() };
+                let set = KeySet {
+                    until: now.plus(COOL_DOWN),
+                    ..set.copy()
+                };
                 return Ok(self.keep(set));
             }
             (Err(failure), _) => return Err(failure),
@@ -170,7 +192,13 @@ impl KeySource {
             Some(set) if set.digest == digest => set.version,
             _ => self.versions.fetch_add(1, Ordering::Relaxed) + 1,
         };
-        Ok(self.keep(KeySet { keys, version, digest, fetched: now, until: now.plus(ttl) }))
+        Ok(self.keep(KeySet {
+            keys,
+            version,
+            digest,
+            fetched: now,
+            until: now.plus(ttl),
+        }))
     }
 
     fn keep(&self, set: KeySet) -> Arc<KeySet> {
@@ -188,7 +216,13 @@ impl KeySet {
             kid: key.kid.clone(),
             certificates: key.certificates.clone(),
         });
-        Self { keys: keys.collect(), version: self.version, digest: self.digest, fetched: self.fetched, until: self.until }
+        Self {
+            keys: keys.collect(),
+            version: self.version,
+            digest: self.digest,
+            fetched: self.fetched,
+            until: self.until,
+        }
     }
 
     /// Which content this is; equal contents have equal versions.
@@ -203,7 +237,10 @@ impl KeySet {
 
     /// All keys of a name.
     pub(crate) fn named(&self, kid: &str) -> Vec<&IssuerKey> {
-        self.keys.iter().filter(|key| key.kid.as_deref() == Some(kid)).collect()
+        self.keys
+            .iter()
+            .filter(|key| key.kid.as_deref() == Some(kid))
+            .collect()
     }
 }
 
@@ -213,7 +250,12 @@ fn parse(body: &[u8]) -> Option<Vec<IssuerKey>> {
     let text = |jwk: &Value, name: &str| jwk.get(name).and_then(Value::as_str).map(str::to_owned);
     let certificates = |jwk: &Value| {
         let chain = jwk.get("x5c").and_then(Value::as_array);
-        chain.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+        chain
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect()
     };
     let read = |jwk: &Value| IssuerKey {
         key: PublicKey::from_jwk(jwk).ok(),

@@ -32,11 +32,17 @@ const SIGNED_TOKENS: u64 = 20_000;
 
 impl Tools {
     pub(crate) fn new(deps: Deps, mode: Mode, relaxed: Relaxed, no_cache: bool) -> Self {
-        let environment = Outside { clock: deps.clock.clone(), rng: deps.rng.clone() };
+        let environment = Outside {
+            clock: deps.clock.clone(),
+            rng: deps.rng.clone(),
+        };
         let workshop = Workshop {
             templates: Templates::builder().environment(environment).build(),
             keys: KeyStores::new(deps.clock.clone()),
-            tokens: Arc::new(Deadlined::new(if no_cache { 0 } else { SIGNED_TOKENS }, deps.clock.clone())),
+            tokens: Arc::new(Deadlined::new(
+                if no_cache { 0 } else { SIGNED_TOKENS },
+                deps.clock.clone(),
+            )),
             token_client: Arc::new(TokenClient::new(deps.http.clone(), deps.clock.clone())),
             files: deps.files.clone(),
             http: deps.http.clone(),
@@ -60,7 +66,13 @@ impl Tools {
         heimdall_finalizer::read_template(fields, key, &self.workshop)
     }
 
-    pub(crate) fn parse(&self, source: &str, line: usize, key: &str, issues: &Issues) -> Option<Text> {
+    pub(crate) fn parse(
+        &self,
+        source: &str,
+        line: usize,
+        key: &str,
+        issues: &Issues,
+    ) -> Option<Text> {
         Text::parse(&self.workshop.templates, source, line, key, issues)
     }
 }

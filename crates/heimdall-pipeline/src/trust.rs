@@ -13,7 +13,10 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<TrustStore, String> {
 
 /// Whether a chain (`x5c`, the key's own certificate first) is believed.
 pub(crate) fn check(store: &TrustStore, chain: &[String], now: Timestamp) -> Result<(), String> {
-    let chain = chain.iter().map(|one| STANDARD.decode(one)).collect::<Result<Vec<_>, _>>();
+    let chain = chain
+        .iter()
+        .map(|one| STANDARD.decode(one))
+        .collect::<Result<Vec<_>, _>>();
     let chain = chain.map_err(|_| "its certificates can not be read".to_owned())?;
     store.check(&chain, now).map_err(|error| error.to_string())
 }

@@ -114,7 +114,10 @@ const FORWARDING: [&str; 9] = [
 impl Forward {
     /// Whether the client's header field of this name (lower case) goes on. `Host` and framing never do.
     pub fn keeps(&self, name: &str) -> bool {
-        if matches!(name, "host" | "content-length") || HOP_BY_HOP.contains(&name) || FORWARDING.contains(&name) {
+        if matches!(name, "host" | "content-length")
+            || HOP_BY_HOP.contains(&name)
+            || FORWARDING.contains(&name)
+        {
             return false;
         }
         if self.dropped.cookies && name == "cookie" {
@@ -131,22 +134,32 @@ impl Verdict {
     /// What it comes to, in a few words.
     pub fn summary(&self) -> String {
         match self {
-            Self::Forward(forward) => format!("forward to {}://{}{}", forward.scheme, forward.authority, forward.target),
+            Self::Forward(forward) => format!(
+                "forward to {}://{}{}",
+                forward.scheme, forward.authority, forward.target
+            ),
             Self::Accept(accept) => format!("accept with {}", accept.status),
-            Self::Respond(respond) => format!("respond with {}: {}", respond.status, respond.reason),
+            Self::Respond(respond) => {
+                format!("respond with {}: {}", respond.status, respond.reason)
+            }
         }
     }
 }
 
 /// Whether a name is one of the fields that tell where a request came from; those are set last, by us.
 pub(crate) fn is_forwarding(name: &str) -> bool {
-    FORWARDING.iter().any(|known| known.eq_ignore_ascii_case(name))
+    FORWARDING
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(name))
 }
 
 /// Whether `name` is one of `owned`, also in a spelling that some server folds into it (`X_User_ID`).
 pub(crate) fn owns(owned: &[String], name: &str) -> bool {
     owned.iter().any(|known| {
         known.len() == name.len()
-            && known.bytes().zip(name.bytes()).all(|(a, b)| a == b || (b == b'_' && a == b'-') || (b == b'-' && a == b'_'))
+            && known
+                .bytes()
+                .zip(name.bytes())
+                .all(|(a, b)| a == b || (b == b'_' && a == b'-') || (b == b'-' && a == b'_'))
     })
 }

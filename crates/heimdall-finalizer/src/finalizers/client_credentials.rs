@@ -25,7 +25,10 @@ pub struct TokenHeader {
 
 impl Default for TokenHeader {
     fn default() -> Self {
-        Self { name: "Authorization".into(), scheme: None }
+        Self {
+            name: "Authorization".into(),
+            scheme: None,
+        }
     }
 }
 
@@ -39,7 +42,10 @@ impl TokenHeader {
         }
         let scheme = section.text("scheme").unwrap_or_default().to_owned();
         section.close();
-        Some(Self { name: name?.into(), scheme: Some(scheme) })
+        Some(Self {
+            name: name?.into(),
+            scheme: Some(scheme),
+        })
     }
 
     /// The value of the header for a token.
@@ -56,7 +62,10 @@ impl ClientCredentials {
         let flow = Flow::read(&mut fields, workshop.tls_required);
         let header = TokenHeader::read(&mut fields).unwrap_or_default();
         fields.close();
-        Some(Self { flow: flow?, header })
+        Some(Self {
+            flow: flow?,
+            header,
+        })
     }
 
     pub(super) fn overridden(&self, mut fields: Fields<'_>) -> Option<Self> {
@@ -78,9 +87,16 @@ impl ClientCredentials {
         &self.header.name
     }
 
-    pub(super) async fn apply(&self, workshop: &Workshop, effects: &mut Effects) -> Result<(), Failure> {
+    pub(super) async fn apply(
+        &self,
+        workshop: &Workshop,
+        effects: &mut Effects,
+    ) -> Result<(), Failure> {
         let token = workshop.token_client.token(&self.flow).await?;
-        effects.add_header(&self.header.name, self.header.value(&token.scheme, &token.token));
+        effects.add_header(
+            &self.header.name,
+            self.header.value(&token.scheme, &token.token),
+        );
         Ok(())
     }
 }

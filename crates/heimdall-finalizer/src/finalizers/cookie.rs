@@ -1,17 +1,15 @@
 //! `cookie`: templates become cookies.
 
-use std::sync::Arc;
-
 use crate::Failure;
-use crate::finalizers::header::{named_templates, on_missing};
+use crate::finalizers::header::{NamedTemplates, named_templates, on_missing};
 use crate::finalizers::{Effects, Sight, Workshop};
 use crate::settings::Fields;
-use crate::template::{OnMissing, Text};
+use crate::template::OnMissing;
 
 /// Sets cookies, one value a name.
 #[derive(Clone)]
 pub struct CookieFinalizer {
-    cookies: Arc<[(Arc<str>, Text)]>,
+    cookies: NamedTemplates,
     on_missing: OnMissing,
 }
 
@@ -20,7 +18,10 @@ impl CookieFinalizer {
         let cookies = named_templates(&mut fields, "cookies", workshop);
         let on_missing = on_missing(&mut fields);
         fields.close();
-        Some(Self { cookies: cookies?, on_missing })
+        Some(Self {
+            cookies: cookies?,
+            on_missing,
+        })
     }
 
     pub(super) fn apply(&self, sight: Sight<'_>, effects: &mut Effects) -> Result<(), Failure> {
@@ -43,8 +44,15 @@ impl CookieFinalizer {
 
 /// A text as a cookie value: what may not stand in one is dropped, and blanks or commas put quotes around it.
 pub(crate) fn cookie_value(text: &str) -> String {
-    let kept: String = text.chars().filter(|c| (' '..='~').contains(c) && !matches!(c, '"' | ';' | '\\')).collect();
-    if kept.contains([' ', ',']) { format!("\"{kept}\"") } else { kept }
+    let kept: String = text
+        .chars()
+        .filter(|c| (' '..='~').contains(c) && !matches!(c, '"' | ';' | '\\'))
+        .collect();
+    if kept.contains([' ', ',']) {
+        format!("\"{kept}\"")
+    } else {
+        kept
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::{Failure, Kind, is_token};
 /// Sets header fields; each line of a rendered text is a value.
 #[derive(Clone)]
 pub struct HeaderFinalizer {
-    headers: Arc<[(Arc<str>, Text)]>,
+    headers: NamedTemplates,
     on_missing: OnMissing,
 }
 
@@ -19,19 +19,31 @@ impl HeaderFinalizer {
         let headers = named_templates(&mut fields, "headers", workshop);
         let on_missing = on_missing(&mut fields);
         fields.close();
-        Some(Self { headers: headers?, on_missing })
+        Some(Self {
+            headers: headers?,
+            on_missing,
+        })
     }
 
     pub(super) fn apply(&self, sight: Sight<'_>, effects: &mut Effects) -> Result<(), Failure> {
         let scope = sight.scope();
         for (name, text) in self.headers.iter() {
             let rendered = text.render_guarded(&scope, self.on_missing)?;
-            for value in rendered.split('\n').map(|line| line.trim_matches([' ', '\t', '\r'])) {
+            for value in rendered
+                .split('\n')
+                .map(|line| line.trim_matches([' ', '\t', '\r']))
+            {
                 if value.is_empty() {
                     continue;
                 }
-                if value.bytes().any(|byte| (byte < 0x20 && byte != b'\t') || byte == 0x7f) {
-                    return Err(Failure::new(Kind::Internal, format!("value of header `{name}` is no legal header value")));
+                if value
+                    .bytes()
+                    .any(|byte| (byte < 0x20 && byte != b'\t') || byte == 0x7f)
+                {
+                    return Err(Failure::new(
+                        Kind::Internal,
+                        format!("value of header `{name}` is no legal header value"),
+                    ));
                 }
                 effects.add_header(name, value);
             }
@@ -48,12 +60,15 @@ impl HeaderFinalizer {
     }
 }
 
+/// Templates by name, in the order of the file.
+pub(super) type NamedTemplates = Arc<[(Arc<str>, Text)]>;
+
 /// A non-empty map of names, each a token, to templates.
 pub(super) fn named_templates(
     fields: &mut Fields<'_>,
     key: &'static str,
     workshop: &Workshop,
-) -> Option<Arc<[(Arc<str>, Text)]>> {
+) -> Option<NamedTemplates> {
     fields.required(key)?;
     let entries = fields.text_map(key)?;
     if entries.is_empty() {
@@ -67,7 +82,10 @@ pub(super) fn named_templates(
             fields.issues().note(line, &at, "is no legal name");
             continue;
         }
-        named.push((Arc::from(name), Text::parse(&workshop.templates, source, line, &at, fields.issues())?));
+        named.push((
+            Arc::from(name),
+            Text::parse(&workshop.templates, source, line, &at, fields.issues())?,
+        ));
     }
     Some(named.into())
 }

@@ -43,7 +43,9 @@ pub struct JwtFinalizer {
 impl JwtFinalizer {
     pub(super) fn build(mut fields: Fields<'_>, workshop: &Workshop) -> Option<Self> {
         fields.required("signer")?;
-        let signer = fields.section("signer").and_then(|signer| read_signer(signer, workshop));
+        let signer = fields
+            .section("signer")
+            .and_then(|signer| read_signer(signer, workshop));
         let ttl = read_ttl(&mut fields).unwrap_or(DEFAULT_TTL);
         let claims = read_claims(&mut fields, workshop);
         let values = read_values(&mut fields, "values", workshop);
@@ -84,14 +86,18 @@ impl JwtFinalizer {
         if let Some(claims) = read_claims(&mut fields, workshop) {
             jwt.claims = Some(claims);
         }
-        jwt.values = self.values.merged(&read_values(&mut fields, "values", workshop));
+        jwt.values = self
+            .values
+            .merged(&read_values(&mut fields, "values", workshop));
         fields.close();
         jwt.store.expect_life(jwt.ttl);
         Some(jwt.with_fixed_key())
     }
 
     fn with_fixed_key(mut self) -> Self {
-        let mut key = KeyParts::new("jwt").part(self.issuer.as_bytes()).part(&self.ttl.as_nanos().to_le_bytes());
+        let mut key = KeyParts::new("jwt")
+            .part(self.issuer.as_bytes())
+            .part(&self.ttl.as_nanos().to_le_bytes());
         key.add(self.scheme.as_bytes());
         key.add(self.claims.as_ref().map_or("", Text::source).as_bytes());
         for (name, text) in self.values.iter() {
@@ -106,7 +112,12 @@ impl JwtFinalizer {
         &self.header
     }
 
-    pub(super) fn apply(&self, sight: Sight<'_>, workshop: &Workshop, effects: &mut Effects) -> Result<(), Failure> {
+    pub(super) fn apply(
+        &self,
+        sight: Sight<'_>,
+        workshop: &Workshop,
+        effects: &mut Effects,
+    ) -> Result<(), Failure> {
         let signer = self
             .store
             .signer(self.key_id.as_deref())
@@ -140,14 +151,27 @@ impl JwtFinalizer {
         key.digest()
     }
 
-    fn sign(&self, sight: Sight<'_>, signer: &StoredKey, workshop: &Workshop) -> Result<Arc<str>, Failure> {
+    fn sign(
+        &self,
+        sight: Sight<'_>,
+        signer: &StoredKey,
+        workshop: &Workshop,
+    ) -> Result<Arc<str>, Failure> {
         let claims = self.render_claims(sight)?;
         let now = workshop.clock.now().seconds();
         let life = i64::try_from(self.ttl.as_secs()).unwrap_or(i64::MAX);
         let mut text = String::with_capacity(256);
         text.push('{');
-        for (name, value) in claims.iter().filter(|(name, _)| !OURS.contains(&name.as_str())) {
-            let _ = write!(text, "{}:{},", serde_json::Value::from(name.as_str()), value.get());
+        for (name, value) in claims
+            .iter()
+            .filter(|(name, _)| !OURS.contains(&name.as_str()))
+        {
+            let _ = write!(
+                text,
+                "{}:{},",
+                serde_json::Value::from(name.as_str()),
+                value.get()
+            );
         }
         let _ = write!(
             text,
@@ -157,32 +181,61 @@ impl JwtFinalizer {
             uuid(&*workshop.rng),
             now.saturating_add(life),
         );
-        let token = signer.sign(&text).map_err(|error| Failure::new(Kind::Internal, format!("failed to sign token: {error}")))?;
-        Ok(if self.scheme.is_empty() { token.into() } else { format!("{} {token}", self.scheme).into() })
+        let token = signer.sign(&text).map_err(|error| {
+            Failure::new(Kind::Internal, format!("failed to sign token: {error}"))
+        })?;
+        Ok(if self.scheme.is_empty() {
+            token.into()
+        } else {
+            format!("{} {token}", self.scheme).into()
+        })
     }
 
     fn render_claims(&self, sight: Sight<'_>) -> Result<BTreeMap<String, Box<RawValue>>, Failure> {
         let Some(template) = &self.claims else {
             return Ok(BTreeMap::new());
         };
-        let scope = Scope { subject: Some(sight.subject), outputs: Some(sight.outputs), ..Scope::default() };
+        let scope = Scope {
+            subject: Some(sight.subject),
+            outputs: Some(sight.outputs),
+            ..Scope::default()
+        };
         let values = self.values.render(&scope)?;
-        let rendered = template.render(&Scope { values: Some(&values), ..scope })?;
-        serde_json::from_str(&rendered)
-            .map_err(|error| Failure::new(Kind::Internal, format!("claims render to no JSON object: {error}")))
+        let rendered = template.render(&Scope {
+            values: Some(&values),
+            ..scope
+        })?;
+        serde_json::from_str(&rendered).map_err(|error| {
+            Failure::new(
+                Kind::Internal,
+                format!("claims render to no JSON object: {error}"),
+            )
+        })
     }
 }
 
-fn read_signer(mut fields: Fields<'_>, workshop: &Workshop) -> Option<(Arc<str>, Arc<KeyStore>, Option<Arc<str>>)> {
-    let issuer = fields.text("name").filter(|name| !name.is_empty()).unwrap_or("heimdall");
+/// Issuer, store and name of the key.
+type SignerParts = (Arc<str>, Arc<KeyStore>, Option<Arc<str>>);
+
+fn read_signer(mut fields: Fields<'_>, workshop: &Workshop) -> Option<SignerParts> {
+    let issuer = fields
+        .text("name")
+        .filter(|name| !name.is_empty())
+        .unwrap_or("heimdall");
     let key_id = fields.text("key_id").filter(|kid| !kid.is_empty());
     let mut store = None;
-    if fields.required("key_store").is_some() {
-        if let Some(mut section) = fields.section("key_store") {
-            let path = section.required_text("path");
-            let password = section.text("password").filter(|password| !password.is_empty());
-            if let Some(path) = path {
-                let opened = workshop.keys.open(path, password, || workshop.files.read(path)).and_then(|store| {
+    if fields.required("key_store").is_some()
+        && let Some(mut section) = fields.section("key_store")
+    {
+        let path = section.required_text("path");
+        let password = section
+            .text("password")
+            .filter(|password| !password.is_empty());
+        if let Some(path) = path {
+            let opened = workshop
+                .keys
+                .open(path, password, || workshop.files.read(path))
+                .and_then(|store| {
                     let key = store.signer(key_id).ok_or_else(|| match key_id {
                         Some(kid) => format!("`{path}` holds no key `{kid}`"),
                         None => format!("`{path}` holds no key"),
@@ -190,13 +243,12 @@ fn read_signer(mut fields: Fields<'_>, workshop: &Workshop) -> Option<(Arc<str>,
                     key.fit_to_sign(workshop.clock.now())?;
                     Ok(store)
                 });
-                match opened {
-                    Ok(opened) => store = Some(opened),
-                    Err(message) => section.wrong("path", message),
-                }
+            match opened {
+                Ok(opened) => store = Some(opened),
+                Err(message) => section.wrong("path", message),
             }
-            section.close();
         }
+        section.close();
     }
     fields.close();
     Some((issuer.into(), store?, key_id.map(Arc::from)))
@@ -216,18 +268,35 @@ fn read_claims(fields: &mut Fields<'_>, workshop: &Workshop) -> Option<Text> {
 }
 
 /// A template member.
-pub fn read_template(fields: &mut Fields<'_>, key: &'static str, workshop: &Workshop) -> Option<Text> {
+pub fn read_template(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    workshop: &Workshop,
+) -> Option<Text> {
     let source = fields.text(key)?;
     let line = fields.node(key).map_or(0, |node| node.line);
-    Text::parse(&workshop.templates, source, line, &fields.at(key), fields.issues())
+    Text::parse(
+        &workshop.templates,
+        source,
+        line,
+        &fields.at(key),
+        fields.issues(),
+    )
 }
 
 /// A `values` member: names to templates.
-pub fn read_values(fields: &mut Fields<'_>, key: &'static str, workshop: &Workshop) -> ValueTemplates {
+pub fn read_values(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    workshop: &Workshop,
+) -> ValueTemplates {
     let entries = fields.text_map(key).unwrap_or_default();
     let parsed = entries.into_iter().filter_map(|(name, source, line)| {
         let at = format!("{}.{name}", fields.at(key));
-        Some((name.to_owned(), Text::parse(&workshop.templates, source, line, &at, fields.issues())?))
+        Some((
+            name.to_owned(),
+            Text::parse(&workshop.templates, source, line, &at, fields.issues())?,
+        ))
     });
     ValueTemplates::new(parsed.collect())
 }
@@ -241,7 +310,14 @@ fn uuid(rng: &dyn Rng) -> String {
     number = (number & !(0x3 << 62)) | (0x2 << 62);
     let hex = format!("{number:032x}");
     let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default();
-    format!("{}-{}-{}-{}-{}", part(0..8), part(8..12), part(12..16), part(16..20), part(20..32))
+    format!(
+        "{}-{}-{}-{}-{}",
+        part(0..8),
+        part(8..12),
+        part(12..16),
+        part(16..20),
+        part(20..32)
+    )
 }
 
 #[cfg(test)]
@@ -255,7 +331,7 @@ mod tests {
         let rng = SeededRng::new(1);
         let (a, b) = (uuid(&rng), uuid(&rng));
         assert_ne!(a, b);
-        assert_eq!((a.len(), &a[14..15]), (36, "4"));
-        assert!(matches!(&a[19..20], "8" | "9" | "a" | "b"));
+        assert_eq!((a.len(), a.as_bytes()[14]), (36, b'4'));
+        assert!(b"89ab".contains(&a.as_bytes()[19]));
     }
 }

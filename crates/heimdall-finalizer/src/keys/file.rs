@@ -40,27 +40,36 @@ impl StoredKey {
     /// # Errors
     /// A sentence for the operator.
     pub fn fit_to_sign(&self, now: Timestamp) -> Result<(), String> {
-        if let Some((from, until)) = self.validity {
-            if now < from || until < now {
-                return Err(format!("the certificate of key `{}` is not valid now", self.kid));
-            }
+        if let Some((from, until)) = self.validity
+            && (now < from || until < now)
+        {
+            return Err(format!(
+                "the certificate of key `{}` is not valid now",
+                self.kid
+            ));
         }
         if !self.may_sign {
-            return Err(format!("the certificate of key `{}` does not allow digital signatures", self.kid));
+            return Err(format!(
+                "the certificate of key `{}` does not allow digital signatures",
+                self.kid
+            ));
         }
         Ok(())
     }
 
     /// A JWT over these claims, which are a JSON object.
     pub(crate) fn sign(&self, claims: &str) -> Result<String, String> {
-        self.signer.sign_json(Some("JWT"), claims).map_err(|error| error.to_string())
+        self.signer
+            .sign_json(Some("JWT"), claims)
+            .map_err(|error| error.to_string())
     }
 }
 
 /// Reads a PEM or JWKS file.
 pub(super) fn parse(bytes: &[u8], password: Option<&str>) -> Result<Vec<StoredKey>, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "is no text".to_owned())?;
-    let file = KeyFile::parse(text, password.map(Secret::from).as_ref()).map_err(|error| error.to_string())?;
+    let file = KeyFile::parse(text, password.map(Secret::from).as_ref())
+        .map_err(|error| error.to_string())?;
     let keys: Vec<_> = file
         .into_keys()
         .into_iter()
@@ -76,5 +85,9 @@ pub(super) fn parse(bytes: &[u8], password: Option<&str>) -> Result<Vec<StoredKe
             }
         })
         .collect();
-    if keys.is_empty() { Err("holds no key".to_owned()) } else { Ok(keys) }
+    if keys.is_empty() {
+        Err("holds no key".to_owned())
+    } else {
+        Ok(keys)
+    }
 }

@@ -42,7 +42,9 @@ impl Assertions {
             audience: fields.texts("audience").unwrap_or_default(),
             scopes: scopes(&mut fields),
             algorithms: fields.texts("allowed_algorithms").unwrap_or_default(),
-            leeway: fields.duration("validity_leeway").filter(|leeway| !leeway.is_zero()),
+            leeway: fields
+                .duration("validity_leeway")
+                .filter(|leeway| !leeway.is_zero()),
         };
         for algorithm in &assertions.algorithms {
             if algorithm.eq_ignore_ascii_case("none") {
@@ -56,7 +58,9 @@ impl Assertions {
     /// These, and those of `other` where these ask for nothing.
     #[must_use]
     pub(super) fn over(self, other: &Self) -> Self {
-        let pick = |own: Vec<String>, other: &Vec<String>| if own.is_empty() { other.clone() } else { own };
+        let pick = |own: Vec<String>, other: &Vec<String>| {
+            if own.is_empty() { other.clone() } else { own }
+        };
         Self {
             issuers: pick(self.issuers, &other.issuers),
             audience: pick(self.audience, &other.audience),
@@ -89,13 +93,19 @@ impl Assertions {
     }
 
     /// Whether claims say what they must; gives the moment they end, where one is told. `exp` may be missing.
-    pub(super) fn check(&self, claims: &Map<String, Value>, now: Timestamp) -> Result<Option<Timestamp>, String> {
+    pub(super) fn check(
+        &self,
+        claims: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, String> {
         let issuer = text(claims, "iss")?.unwrap_or_default();
         if !self.issuers.is_empty() && !self.issuers.iter().any(|trusted| trusted == issuer) {
             return Err(format!("issuer {issuer} is not trusted"));
         }
         let audience = words(claims, "aud")?;
-        if !self.audience.is_empty() && !self.audience.iter().any(|wanted| audience.contains(wanted)) {
+        if !self.audience.is_empty()
+            && !self.audience.iter().any(|wanted| audience.contains(wanted))
+        {
             return Err("no expected audience present".to_owned());
         }
         let leeway = self.leeway();
@@ -106,7 +116,9 @@ impl Assertions {
         if moment(claims, "nbf")?.is_some_and(|from| now.plus(leeway).seconds() < from.seconds()) {
             return Err("not yet valid".to_owned());
         }
-        if moment(claims, "iat")?.is_some_and(|issued| now.plus(leeway).seconds() < issued.seconds()) {
+        if moment(claims, "iat")?
+            .is_some_and(|issued| now.plus(leeway).seconds() < issued.seconds())
+        {
             return Err("issued in the future".to_owned());
         }
         text(claims, "sub")?;
@@ -122,7 +134,10 @@ impl Assertions {
 fn scopes(fields: &mut Fields<'_>) -> Option<Scopes> {
     let node = fields.node("scopes")?;
     if matches!(node.kind, NodeKind::List(_)) {
-        return Some(Scopes { strategy: Strategy::Exact, values: fields.texts("scopes")? });
+        return Some(Scopes {
+            strategy: Strategy::Exact,
+            values: fields.texts("scopes")?,
+        });
     }
     let mut section = fields.section("scopes")?;
     let strategy = match section.word("matching_strategy", &["exact", "hierarchic", "wildcard"]) {
@@ -143,7 +158,11 @@ impl Scopes {
             Strategy::Hierarchic => hierarchic,
             Strategy::Wildcard => wildcard,
         };
-        match self.values.iter().find(|wanted| !held.iter().any(|held| fits(held, wanted))) {
+        match self
+            .values
+            .iter()
+            .find(|wanted| !held.iter().any(|held| fits(held, wanted)))
+        {
             Some(missing) => Err(format!("required scope {missing} is missing")),
             None => Ok(()),
         }
@@ -152,16 +171,22 @@ impl Scopes {
 
 /// `picture` includes `picture.read`.
 fn hierarchic(held: &str, wanted: &str) -> bool {
-    held == wanted || wanted.strip_prefix(held).is_some_and(|rest| rest.starts_with('.'))
+    held == wanted
+        || wanted
+            .strip_prefix(held)
+            .is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// `picture.*` includes `picture.read` and `picture.read.x`; a star stands for at least one character.
 fn wildcard(held: &str, wanted: &str) -> bool {
-    let (held, wanted): (Vec<&str>, Vec<&str>) = (held.split('.').collect(), wanted.split('.').collect());
+    let (held, wanted): (Vec<&str>, Vec<&str>) =
+        (held.split('.').collect(), wanted.split('.').collect());
     if held.len() > wanted.len() || (held.len() < wanted.len() && held.last() != Some(&"*")) {
         return false;
     }
-    held.iter().zip(&wanted).all(|(held, wanted)| held == wanted || (*held == "*" && !wanted.is_empty()))
+    held.iter()
+        .zip(&wanted)
+        .all(|(held, wanted)| held == wanted || (*held == "*" && !wanted.is_empty()))
 }
 
 /// A claim that is text where it is there at all.
@@ -180,11 +205,19 @@ fn words(claims: &Map<String, Value>, name: &str) -> Result<Vec<String>, String>
         Some(Value::String(text)) if text.is_empty() => Ok(Vec::new()),
         Some(Value::String(text)) => {
             let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
-            if words.iter().any(String::is_empty) { Err(format!("`{name}` has stray blanks")) } else { Ok(words) }
+            if words.iter().any(String::is_empty) {
+                Err(format!("`{name}` has stray blanks"))
+            } else {
+                Ok(words)
+            }
         }
         Some(Value::Array(items)) => items
             .iter()
-            .map(|item| item.as_str().map(str::to_owned).ok_or_else(|| format!("`{name}` is no list of texts")))
+            .map(|item| {
+                item.as_str()
+                    .map(str::to_owned)
+                    .ok_or_else(|| format!("`{name}` is no list of texts"))
+            })
             .collect(),
         Some(_) => Err(format!("`{name}` is neither text nor a list")),
     }
@@ -198,7 +231,9 @@ fn moment(claims: &Map<String, Value>, name: &str) -> Result<Option<Timestamp>, 
     match claims.get(name) {
         None => Ok(None),
         Some(value) => match value.as_f64() {
-            Some(seconds) if seconds > 0.0 && seconds <= LAST => Ok(Some(Timestamp::from_seconds(seconds as i64))),
+            Some(seconds) if seconds > 0.0 && seconds <= LAST => {
+                Ok(Some(Timestamp::from_seconds(seconds as i64)))
+            }
             _ => Err(format!("`{name}` is no date")),
         },
     }
@@ -219,8 +254,17 @@ mod tests {
         let any = Assertions::default();
         assert!(check(&any, json!({})).is_ok());
         for wrong in [
-            json!({"exp": null}), json!({"exp": "2000"}), json!({"exp": 0}), json!({"exp": -1}), json!({"exp": 1e308}),
-            json!({"iss": 7}), json!({"aud": {}}), json!({"aud": " a"}), json!({"aud": "a  b"}), json!({"scope": [1]}), json!({"nbf": true}),
+            json!({"exp": null}),
+            json!({"exp": "2000"}),
+            json!({"exp": 0}),
+            json!({"exp": -1}),
+            json!({"exp": 1e308}),
+            json!({"iss": 7}),
+            json!({"aud": {}}),
+            json!({"aud": " a"}),
+            json!({"aud": "a  b"}),
+            json!({"scope": [1]}),
+            json!({"nbf": true}),
         ] {
             assert!(check(&any, wrong.clone()).is_err(), "{wrong}");
         }
@@ -229,17 +273,41 @@ mod tests {
     #[test]
     fn times_have_ten_seconds_of_leeway() {
         let any = Assertions::default();
-        assert!(check(&any, json!({"exp": 991})).is_ok() && check(&any, json!({"exp": 990})).is_err());
-        assert!(check(&any, json!({"nbf": 1_010})).is_ok() && check(&any, json!({"nbf": 1_011})).is_err());
-        assert!(check(&any, json!({"iat": 1_010})).is_ok() && check(&any, json!({"iat": 1_011})).is_err());
+        assert!(
+            check(&any, json!({"exp": 991})).is_ok() && check(&any, json!({"exp": 990})).is_err()
+        );
+        assert!(
+            check(&any, json!({"nbf": 1_010})).is_ok()
+                && check(&any, json!({"nbf": 1_011})).is_err()
+        );
+        assert!(
+            check(&any, json!({"iat": 1_010})).is_ok()
+                && check(&any, json!({"iat": 1_011})).is_err()
+        );
     }
 
     #[test]
     fn scopes_are_compared_as_the_strategy_says() {
-        assert!(hierarchic("a", "a.b") && hierarchic("a.b", "a.b") && !hierarchic("a.b", "a") && !hierarchic("a", "ab"));
-        assert!(wildcard("a.*", "a.b") && wildcard("a.*", "a.b.c") && !wildcard("a.*", "a") && !wildcard("a", "a.b"));
+        assert!(
+            hierarchic("a", "a.b")
+                && hierarchic("a.b", "a.b")
+                && !hierarchic("a.b", "a")
+                && !hierarchic("a", "ab")
+        );
+        assert!(
+            wildcard("a.*", "a.b")
+                && wildcard("a.*", "a.b.c")
+                && !wildcard("a.*", "a")
+                && !wildcard("a", "a.b")
+        );
         assert!(wildcard("*.b", "a.b") && !wildcard("a.*", "a."));
-        let exact = Assertions { scopes: Some(Scopes { strategy: Strategy::Exact, values: vec!["r".into()] }), ..Assertions::default() };
+        let exact = Assertions {
+            scopes: Some(Scopes {
+                strategy: Strategy::Exact,
+                values: vec!["r".into()],
+            }),
+            ..Assertions::default()
+        };
         assert!(check(&exact, json!({"scope": "r w"})).is_ok());
         assert!(check(&exact, json!({"scp": ["w"], "scope": "r"})).is_err());
     }

@@ -20,7 +20,10 @@ impl BasicAuth {
         let password = fields.required_text("password");
         fields.flag("allow_fallback_on_error");
         fields.close();
-        Some(Self { user: user?.into(), password: password?.into() })
+        Some(Self {
+            user: user?.into(),
+            password: password?.into(),
+        })
     }
 
     pub(super) fn overridden(&self, mut fields: Fields<'_>) -> Option<Self> {
@@ -28,7 +31,10 @@ impl BasicAuth {
         if let Some(user) = fields.text("user_id").filter(|user| !user.is_empty()) {
             changed.user = user.into();
         }
-        if let Some(password) = fields.text("password").filter(|password| !password.is_empty()) {
+        if let Some(password) = fields
+            .text("password")
+            .filter(|password| !password.is_empty())
+        {
             changed.password = password.into();
         }
         fields.flag("allow_fallback_on_error");
@@ -40,13 +46,24 @@ impl BasicAuth {
         let refused = |message: &str| Failure::new(Kind::Authentication, message);
         let header = scene.request.header("authorization");
         let absent = header.is_empty();
-        let encoded = header.strip_prefix("Basic ").map(str::trim).ok_or_else(|| {
-            let failure = refused("expected header not present in request").and(Kind::Argument);
-            if absent { failure.for_absent_credential() } else { failure }
-        })?;
-        let decoded = STANDARD.decode(encoded).map_err(|_| refused("failed to decode received credentials value"))?;
+        let encoded = header
+            .strip_prefix("Basic ")
+            .map(str::trim)
+            .ok_or_else(|| {
+                let failure = refused("expected header not present in request").and(Kind::Argument);
+                if absent {
+                    failure.for_absent_credential()
+                } else {
+                    failure
+                }
+            })?;
+        let decoded = STANDARD
+            .decode(encoded)
+            .map_err(|_| refused("failed to decode received credentials value"))?;
         let text = String::from_utf8_lossy(&decoded);
-        let (user, password) = text.split_once(':').ok_or_else(|| refused("malformed user-id - password scheme"))?;
+        let (user, password) = text
+            .split_once(':')
+            .ok_or_else(|| refused("malformed user-id - password scheme"))?;
         if password.contains(':') {
             return Err(refused("malformed user-id - password scheme"));
         }

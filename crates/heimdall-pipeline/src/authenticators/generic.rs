@@ -32,9 +32,16 @@ impl Generic {
             let at = fields.at("identity_info_endpoint");
             Endpoint::read(node, &at, fields.strictness(), tools, fields.issues())
         });
-        let sources = fields.required("authentication_data_source").and_then(|node| {
-            Sources::read(node, &fields.at("authentication_data_source"), fields.strictness(), fields.issues())
-        });
+        let sources = fields
+            .required("authentication_data_source")
+            .and_then(|node| {
+                Sources::read(
+                    node,
+                    &fields.at("authentication_data_source"),
+                    fields.strictness(),
+                    fields.issues(),
+                )
+            });
         let forward_headers = fields.texts("forward_headers").unwrap_or_default();
         let forward_cookies = fields.texts("forward_cookies").unwrap_or_default();
         let payload = tools.text(&mut fields, "payload");
@@ -69,20 +76,42 @@ impl Generic {
         self.sources.reads_body()
     }
 
-    pub(super) async fn authenticate(&self, scene: &Scene<'_>, tools: &Tools) -> Result<Identity, Failure> {
+    pub(super) async fn authenticate(
+        &self,
+        scene: &Scene<'_>,
+        tools: &Tools,
+    ) -> Result<Identity, Failure> {
         let credential = self.sources.find(scene).map_err(|cause| {
-            let failure = Failure::new(Kind::Authentication, "failed to get authentication data from request");
+            let failure = Failure::new(
+                Kind::Authentication,
+                "failed to get authentication data from request",
+            );
             let absent = cause.credential_is_absent();
             let failure = failure.caused_by(&cause);
-            if absent { failure.for_absent_credential() } else { failure }
+            if absent {
+                failure.for_absent_credential()
+            } else {
+                failure
+            }
         })?;
         let answer = self.answer(scene, &credential, tools).await?;
-        Ok(Identity::of(self.subject.subject(&answer).map_err(|cause| {
-            Failure::new(Kind::Internal, "failed to extract subject information from response").caused_by(&cause)
-        })?))
+        Ok(Identity::of(self.subject.subject(&answer).map_err(
+            |cause| {
+                Failure::new(
+                    Kind::Internal,
+                    "failed to extract subject information from response",
+                )
+                .caused_by(&cause)
+            },
+        )?))
     }
 
-    async fn answer(&self, scene: &Scene<'_>, credential: &str, tools: &Tools) -> Result<Arc<Value>, Failure> {
+    async fn answer(
+        &self,
+        scene: &Scene<'_>,
+        credential: &str,
+        tools: &Tools,
+    ) -> Result<Arc<Value>, Failure> {
         let key = (!self.cache_ttl.is_zero()).then(|| self.key(scene, credential));
         if let Some(known) = key.as_ref().and_then(|key| tools.answers.get(key)) {
             return Ok(known);
@@ -97,7 +126,9 @@ impl Generic {
             // a session is not believed in its last seconds, so that it is still alive when it is used
             let own = ends.map(|end| end.minus(Duration::from_secs(10)));
             let until = now.plus(self.cache_ttl);
-            tools.answers.put(key, answer.clone(), own.map_or(until, |own| own.min(until)));
+            tools
+                .answers
+                .put(key, answer.clone(), own.map_or(until, |own| own.min(until)));
         }
         Ok(answer)
     }
@@ -123,10 +154,22 @@ impl Generic {
         key.digest()
     }
 
-    async fn ask(&self, scene: &Scene<'_>, credential: &str, tools: &Tools) -> Result<Value, Failure> {
+    async fn ask(
+        &self,
+        scene: &Scene<'_>,
+        credential: &str,
+        tools: &Tools,
+    ) -> Result<Value, Failure> {
         let request = {
-            let scope = Scope { credential: Some(credential), ..Scope::default() };
-            let payload = self.payload.as_ref().map(|payload| payload.render(&scope)).transpose()?;
+            let scope = Scope {
+                credential: Some(credential),
+                ..Scope::default()
+            };
+            let payload = self
+                .payload
+                .as_ref()
+                .map(|payload| payload.render(&scope))
+                .transpose()?;
             let mut request = self.endpoint.request(&scope, payload)?;
             for name in &self.forward_headers {
                 let value = scene.request.header(name);
@@ -142,11 +185,24 @@ impl Generic {
             }
             request
         };
-        let answer = tools.caller.call(&self.endpoint, request, "endpoint to get information about the user").await?;
+        let answer = tools
+            .caller
+            .call(
+                &self.endpoint,
+                request,
+                "endpoint to get information about the user",
+            )
+            .await?;
         match answer.status {
-            401 | 403 => Err(Failure::new(Kind::Authentication, "received authentication data rejected")),
+            401 | 403 => Err(Failure::new(
+                Kind::Authentication,
+                "received authentication data rejected",
+            )),
             200..300 => Ok(serde_json::from_slice(&answer.body).unwrap_or(Value::Null)),
-            status => Err(Failure::new(Kind::Communication, format!("unexpected response code: {status}"))),
+            status => Err(Failure::new(
+                Kind::Communication,
+                format!("unexpected response code: {status}"),
+            )),
         }
     }
 }

@@ -29,17 +29,36 @@ pub(crate) struct Introspection {
 
 impl Introspection {
     pub(super) fn build(mut fields: Fields<'_>, tools: &Tools) -> Option<Self> {
-        let locator = Locator::read(&mut fields, "introspection_endpoint", Purpose::Introspection, tools);
-        let assertions = fields.section("assertions").map(Assertions::read).unwrap_or_default();
+        let locator = Locator::read(
+            &mut fields,
+            "introspection_endpoint",
+            Purpose::Introspection,
+            tools,
+        );
+        let assertions = fields
+            .section("assertions")
+            .map(Assertions::read)
+            .unwrap_or_default();
         let sources = match fields.node("token_source") {
-            Some(node) => Sources::read(node, &fields.at("token_source"), fields.strictness(), fields.issues()),
+            Some(node) => Sources::read(
+                node,
+                &fields.at("token_source"),
+                fields.strictness(),
+                fields.issues(),
+            ),
             None => Some(Sources::bearer()),
         };
         let subject = SubjectPaths::read(&mut fields, false);
         let cache_ttl = fields.duration("cache_ttl");
         fields.flag("allow_fallback_on_error");
         fields.close();
-        Some(Self { locator: locator?, assertions, sources: sources?, subject: subject?, cache_ttl })
+        Some(Self {
+            locator: locator?,
+            assertions,
+            sources: sources?,
+            subject: subject?,
+            cache_ttl,
+        })
     }
 
     pub(super) fn overridden(&self, mut fields: Fields<'_>, _tools: &Tools) -> Option<Self> {
@@ -59,35 +78,67 @@ impl Introspection {
         self.sources.reads_body()
     }
 
-    pub(super) async fn authenticate(&self, scene: &Scene<'_>, tools: &Tools) -> Result<Identity, Failure> {
+    pub(super) async fn authenticate(
+        &self,
+        scene: &Scene<'_>,
+        tools: &Tools,
+    ) -> Result<Identity, Failure> {
         let token = self.sources.find(scene).map_err(|cause| {
-            let failure = Failure::new(Kind::Authentication, "no access token present").caused_by(&cause);
-            if cause.credential_is_absent() { failure.for_absent_credential() } else { failure }
+            let failure =
+                Failure::new(Kind::Authentication, "no access token present").caused_by(&cause);
+            if cause.credential_is_absent() {
+                failure.for_absent_credential()
+            } else {
+                failure
+            }
         })?;
         let answer = self.answer(&token, tools).await?;
-        Ok(Identity::of(self.subject.subject(&answer).map_err(|cause| {
-            let message = "failed to extract subject information from introspection response";
-            Failure::new(Kind::Internal, message).caused_by(&cause)
-        })?))
+        Ok(Identity::of(self.subject.subject(&answer).map_err(
+            |cause| {
+                let message = "failed to extract subject information from introspection response";
+                Failure::new(Kind::Internal, message).caused_by(&cause)
+            },
+        )?))
     }
 
     async fn answer(&self, token: &str, tools: &Tools) -> Result<Arc<Value>, Failure> {
-        let claims: Option<Map<String, Value>> =
-            Unverified::parse(token).ok().and_then(|parsed| serde_json::from_slice(parsed.payload()).ok());
+        let claims: Option<Map<String, Value>> = Unverified::parse(token)
+            .ok()
+            .and_then(|parsed| serde_json::from_slice(parsed.payload()).ok());
         let issuer = claims.as_ref().and_then(|claims| claims.get("iss"));
-        let (endpoint, discovered) = self.locator.find(Purpose::Introspection, issuer, tools).await?;
+        let (endpoint, discovered) = self
+            .locator
+            .find(Purpose::Introspection, issuer, tools)
+            .await?;
         let form = encode_query([("token", token), ("token_type_hint", "access_token")]);
-        let request = endpoint.request(&Scope { issuer, ..Scope::default() }, Some(form))?;
+        let request = endpoint.request(
+            &Scope {
+                issuer,
+                ..Scope::default()
+            },
+            Some(form),
+        )?;
         let cached = self.cache_ttl != Some(Duration::ZERO);
         let key = cached.then(|| self.key(&endpoint, &request.url, token));
         if let Some(known) = key.as_ref().and_then(|key| tools.answers.get(key)) {
             return Ok(known);
         }
-        let answer = tools.caller.call(&endpoint, request, "introspection endpoint").await?;
+        let answer = tools
+            .caller
+            .call(&endpoint, request, "introspection endpoint")
+            .await?;
         if !(200..300).contains(&answer.status) {
-            return Err(Failure::new(Kind::Communication, format!("unexpected response code: {}", answer.status)));
+            return Err(Failure::new(
+                Kind::Communication,
+                format!("unexpected response code: {}", answer.status),
+            ));
         }
-        let garbage = || Failure::new(Kind::Internal, "failed to unmarshal received introspection response");
+        let garbage = || {
+            Failure::new(
+                Kind::Internal,
+                "failed to unmarshal received introspection response",
+            )
+        };
         let answer: Value = serde_json::from_slice(&answer.body).map_err(|_| garbage())?;
         let members = answer.as_object().ok_or_else(garbage)?;
         let now = tools.deps.clock.now();
@@ -111,15 +162,26 @@ impl Introspection {
         };
         match members.get("active") {
             Some(Value::Bool(true)) => {}
-            None | Some(Value::Bool(false) | Value::Null) => return Err(refused("token is not active".to_owned())),
+            None | Some(Value::Bool(false) | Value::Null) => {
+                return Err(refused("token is not active".to_owned()));
+            }
             Some(_) => {
-                return Err(Failure::new(Kind::Internal, "failed to unmarshal received introspection response"));
+                return Err(Failure::new(
+                    Kind::Internal,
+                    "failed to unmarshal received introspection response",
+                ));
             }
         }
         let mut assertions = self.assertions.clone();
         // naming the issuer is optional (RFC 7662 §2.2); one that is named must be the one that was asked
-        if let (Some(issuer), true) = (discovered.filter(|issuer| !issuer.is_empty()), members.contains_key("iss")) {
-            assertions = assertions.over(&Assertions { issuers: vec![issuer], ..Assertions::default() });
+        if let (Some(issuer), true) = (
+            discovered.filter(|issuer| !issuer.is_empty()),
+            members.contains_key("iss"),
+        ) {
+            assertions = assertions.over(&Assertions {
+                issuers: vec![issuer],
+                ..Assertions::default()
+            });
         }
         assertions.check(members, now).map_err(refused)
     }
@@ -128,7 +190,12 @@ impl Introspection {
         let mut key = KeyParts::new("introspection");
         endpoint.add_to(&mut key);
         self.assertions.add_to(&mut key);
-        key.add(&self.cache_ttl.map_or(u128::MAX, |ttl| ttl.as_nanos()).to_le_bytes());
+        key.add(
+            &self
+                .cache_ttl
+                .map_or(u128::MAX, |ttl| ttl.as_nanos())
+                .to_le_bytes(),
+        );
         key.part(url.as_bytes()).part(token.as_bytes()).digest()
     }
 

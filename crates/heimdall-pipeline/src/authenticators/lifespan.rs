@@ -28,30 +28,59 @@ impl LifespanPaths {
         let (active, issued_at) = (text("active"), text("issued_at"));
         let (not_before, not_after) = (text("not_before"), text("not_after"));
         let format = text("time_format");
-        let leeway = fields.duration("validity_leeway").filter(|leeway| !leeway.is_zero()).unwrap_or(DEFAULT_LEEWAY);
+        let leeway = fields
+            .duration("validity_leeway")
+            .filter(|leeway| !leeway.is_zero())
+            .unwrap_or(DEFAULT_LEEWAY);
         fields.close();
-        Self { active, issued_at, not_before, not_after, format, leeway }
+        Self {
+            active,
+            issued_at,
+            not_before,
+            not_after,
+            format,
+            leeway,
+        }
     }
 
     pub(super) fn add_to(&self, key: &mut KeyParts) {
-        let parts = [&self.active, &self.issued_at, &self.not_before, &self.not_after, &self.format];
+        let parts = [
+            &self.active,
+            &self.issued_at,
+            &self.not_before,
+            &self.not_after,
+            &self.format,
+        ];
         key.add_all(parts.map(String::as_str).into_iter());
         key.add(&self.leeway.as_nanos().to_le_bytes());
     }
 
     /// Refuses a session that is not alive; gives the moment it ends, where one is told.
-    pub(super) fn check(&self, answer: &Value, now: Timestamp) -> Result<Option<Timestamp>, Failure> {
-        let refused = |message: &str| Failure::new(Kind::Authentication, format!("session validity error: {message}"));
+    pub(super) fn check(
+        &self,
+        answer: &Value,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Failure> {
+        let refused = |message: &str| {
+            Failure::new(
+                Kind::Authentication,
+                format!("session validity error: {message}"),
+            )
+        };
         if pick(answer, &self.active).is_some_and(|active| !truth(&active)) {
             return Err(refused("not active"));
         }
         let issued = self.time(answer, &self.issued_at, "issued_at")?;
         let from = self.time(answer, &self.not_before, "not_before")?;
         let until = self.time(answer, &self.not_after, "not_after")?;
-        if from.is_some_and(|from| from.seconds() > 0 && now.plus(self.leeway).seconds() < from.seconds()) {
+        if from.is_some_and(|from| {
+            from.seconds() > 0 && now.plus(self.leeway).seconds() < from.seconds()
+        }) {
             return Err(refused("not yet valid"));
         }
-        if until.is_some_and(|until| until.seconds() > 0 && now.minus(self.leeway).seconds() >= until.seconds()) {
+        if until.is_some_and(|until| {
+            until.seconds() > 0 && now.minus(self.leeway).seconds() >= until.seconds()
+        }) {
             return Err(refused("expired"));
         }
         if issued.is_some_and(|issued| now.plus(self.leeway) < issued) {
@@ -61,7 +90,9 @@ impl LifespanPaths {
     }
 
     fn time(&self, answer: &Value, path: &str, field: &str) -> Result<Option<Timestamp>, Failure> {
-        let Some(found) = pick(answer, path) else { return Ok(None) };
+        let Some(found) = pick(answer, path) else {
+            return Ok(None);
+        };
         let text = as_text(&found);
         let time = if self.format.is_empty() {
             text.parse::<i64>().ok().map(Timestamp::from_seconds)
@@ -69,7 +100,10 @@ impl LifespanPaths {
             layout::parse(&self.format, &text)
         };
         time.map(Some).ok_or_else(|| {
-            Failure::new(Kind::Internal, format!("session lifespan parse error: failed parsing {field} field"))
+            Failure::new(
+                Kind::Internal,
+                format!("session lifespan parse error: failed parsing {field} field"),
+            )
         })
     }
 }
@@ -88,13 +122,33 @@ fn truth(value: &Value) -> bool {
 mod layout {
     use heimdall_types::Timestamp;
 
-    const MONTHS: [&str; 12] =
-        ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
-    const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+    const MONTHS: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    const DAYS: [&str; 7] = [
+        "Monday",
+        "Tuesday",
+        "Wednesday",
+        "Thursday",
+        "Friday",
+        "Saturday",
+        "Sunday",
+    ];
     /// Longer ones first, where one begins with another.
     const TOKENS: [&str; 25] = [
-        "January", "Monday", "2006", "Z07:00", "-07:00", "Z0700", "-0700", "Jan", "Mon", "MST", "01", "02", "03", "04", "05", "06",
-        "15", "PM", "pm", "_2", "-07", "1", "2", "3", "Z07",
+        "January", "Monday", "2006", "Z07:00", "-07:00", "Z0700", "-0700", "Jan", "Mon", "MST",
+        "01", "02", "03", "04", "05", "06", "15", "PM", "pm", "_2", "-07", "1", "2", "3", "Z07",
     ];
 
     #[derive(Default)]
@@ -111,7 +165,11 @@ mod layout {
     }
 
     pub(super) fn parse(layout: &str, text: &str) -> Option<Timestamp> {
-        let mut parts = Parts { month: 1, day: 1, ..Parts::default() };
+        let mut parts = Parts {
+            month: 1,
+            day: 1,
+            ..Parts::default()
+        };
         let (mut layout, mut text) = (layout, text);
         while !layout.is_empty() {
             if let Some(token) = TOKENS.iter().find(|token| layout.starts_with(**token)) {
@@ -119,7 +177,11 @@ mod layout {
                 layout = layout.strip_prefix(token)?;
                 if *token == "05" {
                     // a fraction is taken behind the seconds, whether the layout spells one or not
-                    let spelt = layout.bytes().skip(1).take_while(|byte| matches!(byte, b'0' | b'9')).count();
+                    let spelt = layout
+                        .bytes()
+                        .skip(1)
+                        .take_while(|byte| matches!(byte, b'0' | b'9'))
+                        .count();
                     if spelt > 0 && layout.starts_with(['.', ',']) {
                         layout = layout.get(1 + spelt..)?;
                     }
@@ -136,15 +198,28 @@ mod layout {
     }
 
     fn fraction<'t>(text: &'t str, parts: &mut Parts) -> &'t str {
-        let Some(rest) = text.strip_prefix(['.', ',']) else { return text };
+        let Some(rest) = text.strip_prefix(['.', ',']) else {
+            return text;
+        };
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let nanos = rest.bytes().take(digits.min(9)).fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+        let nanos = rest
+            .bytes()
+            .take(digits.min(9))
+            .fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
         parts.nanos = nanos * 10_i64.pow(9 - u32::try_from(digits.min(9)).unwrap_or(9));
-        if digits == 0 { text } else { rest.get(digits..).unwrap_or_default() }
+        if digits == 0 {
+            text
+        } else {
+            rest.get(digits..).unwrap_or_default()
+        }
     }
 
     fn number(text: &str, least: usize, most: usize) -> Option<(i64, &str)> {
-        let digits = text.bytes().take(most).take_while(u8::is_ascii_digit).count();
+        let digits = text
+            .bytes()
+            .take(most)
+            .take_while(u8::is_ascii_digit)
+            .count();
         (digits >= least).then_some(())?;
         let (number, rest) = text.split_at_checked(digits)?;
         Some((number.parse().ok()?, rest))
@@ -213,8 +288,16 @@ mod layout {
         }
         let sign = if text.starts_with('-') { -1 } else { 1 };
         let (hours, rest) = number(text.strip_prefix(['+', '-'])?, 2, 2)?;
-        let rest = if zone.contains(':') { rest.strip_prefix(':')? } else { rest };
-        let (minutes, rest) = if zone.len() > 3 { number(rest, 2, 2)? } else { (0, rest) };
+        let rest = if zone.contains(':') {
+            rest.strip_prefix(':')?
+        } else {
+            rest
+        };
+        let (minutes, rest) = if zone.len() > 3 {
+            number(rest, 2, 2)?
+        } else {
+            (0, rest)
+        };
         parts.offset = sign * (hours * 3600 + minutes * 60);
         Some(rest)
     }
@@ -247,11 +330,21 @@ mod tests {
         for (layout, text) in [
             ("2006-01-02T15:04:05Z07:00", "2024-02-29T14:14:15+01:00"),
             ("2006-01-02T15:04:05Z07:00", "2024-02-29T13:14:15.000Z"),
-            ("Mon, 02 Jan 2006 15:04:05 MST", "Thu, 29 Feb 2024 13:14:15 UTC"),
+            (
+                "Mon, 02 Jan 2006 15:04:05 MST",
+                "Thu, 29 Feb 2024 13:14:15 UTC",
+            ),
             ("Jan _2 2006 03:04:05PM", "Feb 29 2024 01:14:15PM"),
-            ("2006-01-02 15:04:05.999999999 -0700", "2024-02-29 13:14:15.000 +0000"),
+            (
+                "2006-01-02 15:04:05.999999999 -0700",
+                "2024-02-29 13:14:15.000 +0000",
+            ),
         ] {
-            assert_eq!(layout::parse(layout, text).map(Timestamp::seconds), Some(1_709_212_455), "{layout}");
+            assert_eq!(
+                layout::parse(layout, text).map(Timestamp::seconds),
+                Some(1_709_212_455),
+                "{layout}"
+            );
         }
         assert_eq!(layout::parse("2006-01-02", "2024-13-01"), None);
         assert_eq!(layout::parse("2006-01-02", "soon"), None);
@@ -269,8 +362,17 @@ mod tests {
         };
         let now = Timestamp::from_seconds(1_000);
         let check = |answer: Value| paths.check(&answer, now);
-        assert_eq!(check(json!({"on": true, "from": 1_005, "to": 995})).unwrap().map(Timestamp::seconds), Some(995));
-        assert!(check(json!({"on": false})).unwrap_err().is(Kind::Authentication));
+        assert_eq!(
+            check(json!({"on": true, "from": 1_005, "to": 995}))
+                .unwrap()
+                .map(Timestamp::seconds),
+            Some(995)
+        );
+        assert!(
+            check(json!({"on": false}))
+                .unwrap_err()
+                .is(Kind::Authentication)
+        );
         assert!(check(json!({"from": 1_011})).is_err() && check(json!({"to": 990})).is_err());
         assert!(check(json!({"to": "soon"})).unwrap_err().is(Kind::Internal));
         assert_eq!(check(json!({})), Ok(None));

@@ -17,13 +17,23 @@ impl SubjectPaths {
         if required {
             fields.required("subject")?;
         }
-        let mut paths = Self { id: "sub".to_owned(), attributes: "@this".to_owned() };
+        let mut paths = Self {
+            id: "sub".to_owned(),
+            attributes: "@this".to_owned(),
+        };
         if let Some(mut section) = fields.section("subject") {
-            let id = if required { section.required_text("id") } else { section.text("id").filter(|id| !id.is_empty()) };
+            let id = if required {
+                section.required_text("id")
+            } else {
+                section.text("id").filter(|id| !id.is_empty())
+            };
             if let Some(id) = id {
                 paths.id = id.to_owned();
             }
-            if let Some(attributes) = section.text("attributes").filter(|attributes| !attributes.is_empty()) {
+            if let Some(attributes) = section
+                .text("attributes")
+                .filter(|attributes| !attributes.is_empty())
+            {
                 paths.attributes = attributes.to_owned();
             }
             section.close();
@@ -37,16 +47,23 @@ impl SubjectPaths {
 
     /// The subject that an answer describes.
     pub(super) fn subject(&self, answer: &Value) -> Result<Subject, Failure> {
-        let wrong = |message: String| Failure::new(Kind::Internal, message).and(Kind::Configuration);
-        let id = pick(answer, &self.id).map(|found| as_text(&found)).unwrap_or_default();
+        let wrong =
+            |message: String| Failure::new(Kind::Internal, message).and(Kind::Configuration);
+        let id = pick(answer, &self.id)
+            .map(|found| as_text(&found))
+            .unwrap_or_default();
         if id.is_empty() {
-            return Err(wrong(format!("could not extract subject identifier using '{}' template", self.id)));
+            return Err(wrong(format!(
+                "could not extract subject identifier using '{}' template",
+                self.id
+            )));
         }
         match pick(answer, &self.attributes) {
             Some(Value::Object(attributes)) => Ok(Subject { id, attributes }),
-            None | Some(Value::Null) => {
-                Err(wrong(format!("could not extract attributes using '{}' template", self.attributes)))
-            }
+            None | Some(Value::Null) => Err(wrong(format!(
+                "could not extract attributes using '{}' template",
+                self.attributes
+            ))),
             Some(_) => Err(wrong("attributes are no object".to_owned())),
         }
     }
@@ -72,10 +89,16 @@ pub(super) fn pick(value: &Value, path: &str) -> Option<Value> {
         None => Some(found),
         Some(rest) => {
             if let (Value::Array(items), "#") = (&found, head.as_str()) {
-                return Some(Value::Array(items.iter().filter_map(|item| pick(item, rest)).collect()));
+                return Some(Value::Array(
+                    items.iter().filter_map(|item| pick(item, rest)).collect(),
+                ));
             }
-            if let (Value::Array(items), true) = (&found, head.starts_with("#(") && head.ends_with(")#")) {
-                return Some(Value::Array(items.iter().filter_map(|item| pick(item, rest)).collect()));
+            if let (Value::Array(items), true) =
+                (&found, head.starts_with("#(") && head.ends_with(")#"))
+            {
+                return Some(Value::Array(
+                    items.iter().filter_map(|item| pick(item, rest)).collect(),
+                ));
             }
             pick(&found, rest)
         }
@@ -108,19 +131,30 @@ fn split(path: &str) -> (String, Option<&str>) {
 fn step(value: &Value, head: &str) -> Option<Value> {
     match head {
         "@this" => return Some(value.clone()),
-        "@keys" => return value.as_object().map(|object| object.keys().cloned().map(Value::String).collect()),
-        "@values" => return value.as_object().map(|object| Value::Array(object.values().cloned().collect())),
+        "@keys" => {
+            return value
+                .as_object()
+                .map(|object| object.keys().cloned().map(Value::String).collect());
+        }
+        "@values" => {
+            return value
+                .as_object()
+                .map(|object| Value::Array(object.values().cloned().collect()));
+        }
         "@reverse" => {
-            return value.as_array().map(|items| Value::Array(items.iter().rev().cloned().collect()));
+            return value
+                .as_array()
+                .map(|items| Value::Array(items.iter().rev().cloned().collect()));
         }
         _ => {}
     }
     match value {
         Value::Object(members) => match members.get(head) {
             Some(found) => Some(found.clone()),
-            None if head.contains(['*', '?']) => {
-                members.iter().find(|(name, _)| wildcard(name, head)).map(|(_, found)| found.clone())
-            }
+            None if head.contains(['*', '?']) => members
+                .iter()
+                .find(|(name, _)| wildcard(name, head))
+                .map(|(_, found)| found.clone()),
             None => None,
         },
         Value::Array(items) => {
@@ -129,9 +163,15 @@ fn step(value: &Value, head: &str) -> Option<Value> {
             }
             if let Some(query) = head.strip_prefix("#(") {
                 let all = query.ends_with(")#");
-                let query = query.strip_suffix(")#").or_else(|| query.strip_suffix(')'))?;
+                let query = query
+                    .strip_suffix(")#")
+                    .or_else(|| query.strip_suffix(')'))?;
                 let mut fitting = items.iter().filter(|item| fits(item, query)).cloned();
-                return if all { Some(Value::Array(fitting.collect())) } else { fitting.next() };
+                return if all {
+                    Some(Value::Array(fitting.collect()))
+                } else {
+                    fitting.next()
+                };
             }
             items.get(head.parse::<usize>().ok()?).cloned()
         }
@@ -141,17 +181,26 @@ fn step(value: &Value, head: &str) -> Option<Value> {
 
 fn fits(item: &Value, query: &str) -> bool {
     for symbol in ["==", "!=", "<=", ">=", "!%", "%", "<", ">", "="] {
-        let Some((path, wanted)) = query.split_once(symbol) else { continue };
-        let found = if path.trim().is_empty() { Some(item.clone()) } else { pick(item, path.trim()) };
+        let Some((path, wanted)) = query.split_once(symbol) else {
+            continue;
+        };
+        let found = if path.trim().is_empty() {
+            Some(item.clone())
+        } else {
+            pick(item, path.trim())
+        };
         let Some(found) = found else { return false };
         let wanted = wanted.trim();
-        let wanted = serde_json::from_str(wanted).unwrap_or_else(|_| Value::String(wanted.to_owned()));
+        let wanted =
+            serde_json::from_str(wanted).unwrap_or_else(|_| Value::String(wanted.to_owned()));
         let order = match (found.as_f64(), wanted.as_f64()) {
             (Some(a), Some(b)) => a.partial_cmp(&b),
             _ => Some(as_text(&found).cmp(&as_text(&wanted))),
         };
         return match symbol {
-            "==" | "=" => found == wanted || (found.as_f64().is_some() && found.as_f64() == wanted.as_f64()),
+            "==" | "=" => {
+                found == wanted || (found.as_f64().is_some() && found.as_f64() == wanted.as_f64())
+            }
             "!=" => found != wanted,
             "%" => wildcard(&as_text(&found), &as_text(&wanted)),
             "!%" => !wildcard(&as_text(&found), &as_text(&wanted)),
@@ -166,7 +215,8 @@ fn fits(item: &Value, query: &str) -> bool {
 
 /// `*` and `?`, in time that grows with the product of the lengths at most.
 fn wildcard(text: &str, pattern: &str) -> bool {
-    let (text, pattern): (Vec<char>, Vec<char>) = (text.chars().collect(), pattern.chars().collect());
+    let (text, pattern): (Vec<char>, Vec<char>) =
+        (text.chars().collect(), pattern.chars().collect());
     let (mut at, mut want, mut star) = (0, 0, None);
     while at < text.len() {
         match pattern.get(want) {
@@ -188,7 +238,11 @@ fn wildcard(text: &str, pattern: &str) -> bool {
             },
         }
     }
-    pattern.get(want..).unwrap_or_default().iter().all(|c| *c == '*')
+    pattern
+        .get(want..)
+        .unwrap_or_default()
+        .iter()
+        .all(|c| *c == '*')
 }
 
 #[cfg(test)]
@@ -210,6 +264,13 @@ mod tests {
         assert_eq!(at("a.x"), None);
         assert_eq!(at("z"), Some(Value::Null));
         assert_eq!(at("l*t.0.n"), Some(json!("x")));
-        assert_eq!((as_text(&json!(7)), as_text(&json!(true)), as_text(&Value::Null)), ("7".into(), "true".into(), String::new()));
+        assert_eq!(
+            (
+                as_text(&json!(7)),
+                as_text(&json!(true)),
+                as_text(&Value::Null)
+            ),
+            ("7".into(), "true".into(), String::new())
+        );
     }
 }

@@ -22,10 +22,14 @@ impl Expressions {
         let mut all = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let at = format!("{}[{index}]", fields.at("expressions"));
-            let Some(mut entry) = Fields::open(item, at, fields.strictness(), fields.issues()) else { continue };
+            let Some(mut entry) = Fields::open(item, at, fields.strictness(), fields.issues())
+            else {
+                continue;
+            };
             let source = entry.required_text("expression");
             let message = entry.text("message").filter(|message| !message.is_empty());
-            let message = message.map_or_else(|| format!("expression {} failed", index + 1), str::to_owned);
+            let message =
+                message.map_or_else(|| format!("expression {} failed", index + 1), str::to_owned);
             if let Some(source) = source {
                 match Expression::compile(source) {
                     Ok(expression) => all.push((expression, message)),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use heimdall_finalizer::settings::Fields;
 use heimdall_finalizer::{
-    Effects, Failure, HttpResponse, Key, KeyParts, Kind, Scope, Sight, Text, ValueTemplates, Values, decode_body,
-    is_token, read_values,
+    Effects, Failure, HttpResponse, Key, KeyParts, Kind, Scope, Sight, Text, ValueTemplates,
+    Values, decode_body, is_token, read_values,
 };
 use serde_json::{Value, json};
 
@@ -28,19 +28,42 @@ pub(crate) struct Remote {
 impl Remote {
     pub(super) fn build(mut fields: Fields<'_>, tools: &Tools) -> Option<Self> {
         let endpoint = fields.required("endpoint").and_then(|node| {
-            Endpoint::read(node, &fields.at("endpoint"), fields.strictness(), tools, fields.issues())
+            Endpoint::read(
+                node,
+                &fields.at("endpoint"),
+                fields.strictness(),
+                tools,
+                fields.issues(),
+            )
         });
         let payload = tools.text(&mut fields, "payload");
-        let no_headers = endpoint.as_ref().is_some_and(|endpoint| endpoint.headers.is_empty());
-        if no_headers && payload.as_ref().is_none_or(|payload| payload.source().is_empty()) {
-            fields.issues().note(fields.line(), fields.path(), "`payload` is missing, and the endpoint has no headers");
+        let no_headers = endpoint
+            .as_ref()
+            .is_some_and(|endpoint| endpoint.headers.is_empty());
+        if no_headers
+            && payload
+                .as_ref()
+                .is_none_or(|payload| payload.source().is_empty())
+        {
+            fields.issues().note(
+                fields.line(),
+                fields.path(),
+                "`payload` is missing, and the endpoint has no headers",
+            );
         }
         let expressions = Expressions::read(&mut fields).unwrap_or_default();
         let forward = forwarded(&mut fields).unwrap_or_default();
         let cache_ttl = fields.duration("cache_ttl").unwrap_or_default();
         let values = read_values(&mut fields, "values", &tools.workshop);
         fields.close();
-        Some(Self { endpoint: endpoint?, payload, expressions, forward, cache_ttl, values })
+        Some(Self {
+            endpoint: endpoint?,
+            payload,
+            expressions,
+            forward,
+            cache_ttl,
+            values,
+        })
     }
 
     pub(super) fn overridden(&self, mut fields: Fields<'_>, tools: &Tools) -> Option<Self> {
@@ -57,7 +80,9 @@ impl Remote {
         if let Some(ttl) = fields.duration("cache_ttl").filter(|ttl| !ttl.is_zero()) {
             changed.cache_ttl = ttl;
         }
-        changed.values = self.values.merged(&read_values(&mut fields, "values", &tools.workshop));
+        changed.values = self
+            .values
+            .merged(&read_values(&mut fields, "values", &tools.workshop));
         fields.close();
         Some(changed)
     }
@@ -85,25 +110,51 @@ impl Remote {
             None => {
                 let answer = Arc::new(self.ask(prepared, tools).await?);
                 if let Some(key) = key {
-                    tools.answers.put(key, answer.clone(), tools.deps.clock.now().plus(self.cache_ttl));
+                    tools.answers.put(
+                        key,
+                        answer.clone(),
+                        tools.deps.clock.now().plus(self.cache_ttl),
+                    );
                 }
                 answer
             }
         };
         for name in &self.forward {
-            let value = answer.get("headers").and_then(|headers| headers.get(name.to_ascii_lowercase()));
-            if let Some(value) = value.and_then(Value::as_str).filter(|value| !value.is_empty()) {
+            let value = answer
+                .get("headers")
+                .and_then(|headers| headers.get(name.to_ascii_lowercase()));
+            if let Some(value) = value
+                .and_then(Value::as_str)
+                .filter(|value| !value.is_empty())
+            {
                 effects.add_header(name, value);
             }
         }
-        Ok(answer.get("payload").filter(|payload| !payload.is_null()).cloned())
+        Ok(answer
+            .get("payload")
+            .filter(|payload| !payload.is_null())
+            .cloned())
     }
 
     fn prepare(&self, sight: Sight<'_>) -> Result<Prepared, Failure> {
         let values = self.values.render(&sight.scope())?;
-        let scope = Scope { values: Some(&values), ..sight.scope() };
-        let payload = self.payload.as_ref().map(|payload| payload.render(&scope)).transpose()?.unwrap_or_default();
-        let request = self.endpoint.request(&Scope { request: None, ..scope }, Some(payload))?;
+        let scope = Scope {
+            values: Some(&values),
+            ..sight.scope()
+        };
+        let payload = self
+            .payload
+            .as_ref()
+            .map(|payload| payload.render(&scope))
+            .transpose()?
+            .unwrap_or_default();
+        let request = self.endpoint.request(
+            &Scope {
+                request: None,
+                ..scope
+            },
+            Some(payload),
+        )?;
         Ok(Prepared { values, request })
     }
 
@@ -124,18 +175,31 @@ impl Remote {
     }
 
     async fn ask(&self, prepared: Prepared, tools: &Tools) -> Result<Value, Failure> {
-        let answer = tools.caller.call(&self.endpoint, prepared.request, "authorization endpoint").await?;
+        let answer = tools
+            .caller
+            .call(&self.endpoint, prepared.request, "authorization endpoint")
+            .await?;
         if !(200..300).contains(&answer.status) {
-            let message = format!("authorization failed based on received response code: {}", answer.status);
+            let message = format!(
+                "authorization failed based on received response code: {}",
+                answer.status
+            );
             return Err(Failure::new(Kind::Authorization, message));
         }
         let payload = payload(&answer)?;
-        self.expressions.check(&Facts { payload: Some(&payload), ..Facts::default() })?;
+        self.expressions.check(&Facts {
+            payload: Some(&payload),
+            ..Facts::default()
+        })?;
         let headers: serde_json::Map<String, Value> = answer
             .headers
             .iter()
             .rev()
-            .filter(|(name, _)| self.forward.iter().any(|wanted| wanted.eq_ignore_ascii_case(name)))
+            .filter(|(name, _)| {
+                self.forward
+                    .iter()
+                    .any(|wanted| wanted.eq_ignore_ascii_case(name))
+            })
             .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
             .collect();
         Ok(json!({ "headers": headers, "payload": payload }))
@@ -163,9 +227,16 @@ pub(crate) fn payload(answer: &HttpResponse) -> Result<Value, Failure> {
     if answer.body.is_empty() {
         return Ok(Value::Null);
     }
-    match decode_body(answer.header("content-type").unwrap_or_default(), &answer.body) {
-        Some(decoded) => decoded.map_err(|_| Failure::new(Kind::Internal, "failed to unmarshal response")),
-        None => Ok(Value::String(String::from_utf8_lossy(&answer.body).into_owned())),
+    match decode_body(
+        answer.header("content-type").unwrap_or_default(),
+        &answer.body,
+    ) {
+        Some(decoded) => {
+            decoded.map_err(|_| Failure::new(Kind::Internal, "failed to unmarshal response"))
+        }
+        None => Ok(Value::String(
+            String::from_utf8_lossy(&answer.body).into_owned(),
+        )),
     }
 }
 
@@ -173,7 +244,10 @@ fn forwarded(fields: &mut Fields<'_>) -> Option<Vec<Arc<str>>> {
     let names = fields.texts("forward_response_headers_to_upstream")?;
     for name in &names {
         if !is_token(name) {
-            fields.wrong("forward_response_headers_to_upstream", format!("`{name}` is no legal header name"));
+            fields.wrong(
+                "forward_response_headers_to_upstream",
+                format!("`{name}` is no legal header name"),
+            );
         }
     }
     Some(names.into_iter().map(Arc::from).collect())

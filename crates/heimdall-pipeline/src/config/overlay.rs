@@ -10,8 +10,14 @@ const LONGEST_LIST: usize = 1_000;
 /// name is a place in a list.
 pub(super) fn apply(tree: &mut Node, overlay: &[(String, String)], prefix: &str) {
     for (name, value) in overlay {
-        let Some(name) = name.strip_prefix(prefix) else { continue };
-        let key = name.to_lowercase().replace("__", "\u{0}").replace('_', ".").replace('\u{0}', "_");
+        let Some(name) = name.strip_prefix(prefix) else {
+            continue;
+        };
+        let key = name
+            .to_lowercase()
+            .replace("__", "\u{0}")
+            .replace('_', ".")
+            .replace('\u{0}', "_");
         let path: Vec<&str> = key.split('.').filter(|part| !part.is_empty()).collect();
         if !path.is_empty() {
             set(tree, &path, typed(value));
@@ -21,7 +27,9 @@ pub(super) fn apply(tree: &mut Node, overlay: &[(String, String)], prefix: &str)
 
 /// The kind that YAML sees in a text.
 fn typed(value: &str) -> Node {
-    let read = yaml::parse(&format!("val: {value}")).ok().and_then(|node| node.get("val").cloned());
+    let read = yaml::parse(&format!("val: {value}"))
+        .ok()
+        .and_then(|node| node.get("val").cloned());
     let kind = read.map_or_else(|| NodeKind::Text(value.to_owned()), |node| node.kind);
     Node { line: 0, kind }
 }
@@ -31,7 +39,11 @@ fn set(node: &mut Node, path: &[&str], value: Node) {
         *node = value;
         return;
     };
-    match first.parse::<usize>().ok().filter(|index| *index < LONGEST_LIST) {
+    match first
+        .parse::<usize>()
+        .ok()
+        .filter(|index| *index < LONGEST_LIST)
+    {
         Some(index) => {
             if !matches!(node.kind, NodeKind::List(_)) {
                 node.kind = NodeKind::List(Vec::new());
@@ -70,12 +82,31 @@ mod tests {
     #[test]
     fn names_lead_to_keys_and_places() {
         let mut tree = yaml::parse("serve: {port: 1}\nlist: [{a: b}]\n").unwrap();
-        let overlay = [("X_SERVE_PORT", "2"), ("X_SERVE_NO__RULE_CODE", "421"), ("X_LIST_1_ID", "c"), ("Y_SERVE_PORT", "9")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let overlay = [
+            ("X_SERVE_PORT", "2"),
+            ("X_SERVE_NO__RULE_CODE", "421"),
+            ("X_LIST_1_ID", "c"),
+            ("Y_SERVE_PORT", "9"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
         apply(&mut tree, &overlay, "X_");
-        assert_eq!(tree.get("serve").unwrap().get("port").unwrap().kind, NodeKind::Int(2));
-        assert_eq!(tree.get("serve").unwrap().get("no_rule").unwrap().get("code").unwrap().kind, NodeKind::Int(421));
-        let NodeKind::List(items) = &tree.get("list").unwrap().kind else { panic!("no list") };
+        assert_eq!(
+            tree.get("serve").unwrap().get("port").unwrap().kind,
+            NodeKind::Int(2)
+        );
+        assert_eq!(
+            tree.get("serve")
+                .unwrap()
+                .get("no_rule")
+                .unwrap()
+                .get("code")
+                .unwrap()
+                .kind,
+            NodeKind::Int(421)
+        );
+        let NodeKind::List(items) = &tree.get("list").unwrap().kind else {
+            panic!("no list")
+        };
         assert_eq!(items[1].get("id").unwrap().kind, NodeKind::Text("c".into()));
         assert_eq!(items[0].get("a").unwrap().kind, NodeKind::Text("b".into()));
     }

@@ -19,18 +19,28 @@ const CIPHER_SUITES: [&str; 8] = [
     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
     "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
 ];
-const CORS_METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "TRACE", "PATCH"];
+const CORS_METHODS: [&str; 8] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "TRACE", "PATCH",
+];
 
 pub(super) fn config(tree: &Node, file: &str, issues: &Issues) -> Option<Config> {
-    let empty = Node { line: 1, kind: NodeKind::Map(Vec::new()) };
+    let empty = Node {
+        line: 1,
+        kind: NodeKind::Map(Vec::new()),
+    };
     let tree = if tree.is_null() { &empty } else { tree };
     let mut fields = Fields::open(tree, "", Strictness::CATALOGUE, issues)?;
-    if let Some(version) = fields.text("version") {
-        if !is_version(version) {
-            fields.wrong("version", "is no version like `v0.17.0`");
-        }
+    if let Some(version) = fields.text("version")
+        && !is_version(version)
+    {
+        fields.wrong("version", "is no version like `v0.17.0`");
     }
-    let mut config = Config { file: file.to_owned(), metrics: true, tracing: true, ..Config::default() };
+    let mut config = Config {
+        file: file.to_owned(),
+        metrics: true,
+        tracing: true,
+        ..Config::default()
+    };
     config.serve.listener = defaults(4456);
     config.management = defaults(4457);
     config.serve.max_idle = 100;
@@ -42,7 +52,11 @@ pub(super) fn config(tree: &Node, file: &str, issues: &Issues) -> Option<Config>
         listener(&mut section, &mut config.management);
         section.close();
     }
-    config.log = Log { level: "error".to_owned(), format: "text".to_owned(), access_log: true };
+    config.log = Log {
+        level: "error".to_owned(),
+        format: "text".to_owned(),
+        access_log: true,
+    };
     if let Some(section) = fields.section("log") {
         log(section, &mut config.log);
     }
@@ -75,10 +89,15 @@ pub(super) fn config(tree: &Node, file: &str, issues: &Issues) -> Option<Config>
 }
 
 fn is_version(text: &str) -> bool {
-    let numbers = text.strip_prefix('v').map(|rest| rest.split(['-', '+']).next().unwrap_or_default());
+    let numbers = text
+        .strip_prefix('v')
+        .map(|rest| rest.split(['-', '+']).next().unwrap_or_default());
     numbers.is_some_and(|numbers| {
         let parts: Vec<&str> = numbers.split('.').collect();
-        parts.len() == 3 && parts.iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+        parts.len() == 3
+            && parts
+                .iter()
+                .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
     })
 }
 
@@ -125,7 +144,10 @@ fn listener(fields: &mut Fields<'_>, listener: &mut Listener) {
         timeout.close();
     }
     if let Some(mut limit) = fields.section("buffer_limit") {
-        for (key, into) in [("read", &mut listener.read_limit), ("write", &mut listener.write_limit)] {
+        for (key, into) in [
+            ("read", &mut listener.read_limit),
+            ("write", &mut listener.write_limit),
+        ] {
             if let Some(size) = size(&mut limit, key) {
                 *into = size;
             }
@@ -147,7 +169,11 @@ fn size(fields: &mut Fields<'_>, key: &'static str) -> Option<usize> {
         "MB" => 1 << 20,
         _ => 0,
     };
-    let bytes = number.parse::<usize>().ok().filter(|_| scale > 0).and_then(|number| number.checked_mul(scale));
+    let bytes = number
+        .parse::<usize>()
+        .ok()
+        .filter(|_| scale > 0)
+        .and_then(|number| number.checked_mul(scale));
     if bytes.is_none() {
         fields.wrong(key, format!("`{text}` is no size like `4KB`"));
     }
@@ -158,7 +184,10 @@ fn cors(mut fields: Fields<'_>) -> Cors {
     let methods = fields.texts("allowed_methods").unwrap_or_default();
     for method in &methods {
         if !CORS_METHODS.contains(&method.as_str()) {
-            fields.wrong("allowed_methods", format!("`{method}` is none of {}", CORS_METHODS.join(", ")));
+            fields.wrong(
+                "allowed_methods",
+                format!("`{method}` is none of {}", CORS_METHODS.join(", ")),
+            );
         }
     }
     let cors = Cors {
@@ -178,7 +207,10 @@ fn tls(mut fields: Fields<'_>) -> Option<Tls> {
     let store = fields.required("key_store").is_some();
     if let (true, Some(mut section)) = (store, fields.section("key_store")) {
         tls.key_store = section.required_text("path").unwrap_or_default().to_owned();
-        tls.password = section.text("password").filter(|password| !password.is_empty()).map(heimdall_types::Secret::from);
+        tls.password = section
+            .text("password")
+            .filter(|password| !password.is_empty())
+            .map(heimdall_types::Secret::from);
         section.close();
     }
     tls.key_id = fields.text("key_id").map(str::to_owned);
@@ -204,7 +236,10 @@ fn serve(mut fields: Fields<'_>, config: &mut Config) {
         for entry in &entries {
             match Network::parse(entry) {
                 Some(network) => networks.push(network),
-                None => fields.wrong("trusted_proxies", format!("`{entry}` is neither an address nor a network")),
+                None => fields.wrong(
+                    "trusted_proxies",
+                    format!("`{entry}` is neither an address nor a network"),
+                ),
             }
         }
         config.trusted = TrustedProxies::new(networks);
@@ -242,11 +277,19 @@ fn respond(mut fields: Fields<'_>, codes: &mut RespondCodes) {
             ("internal_error", &mut codes.internal, true),
             ("no_rule_error", &mut codes.no_rule, true),
         ] {
-            let Some(mut section) = with.section(key) else { continue };
+            let Some(mut section) = with.section(key) else {
+                continue;
+            };
             if let Some(code) = section.integer("code") {
-                match u16::try_from(code).ok().filter(|code| (200..600).contains(code)) {
+                match u16::try_from(code)
+                    .ok()
+                    .filter(|code| (200..600).contains(code))
+                {
                     Some(code) if denial && code < 300 => {
-                        section.wrong("code", format!("{code} is success; a denial can not be told as one"));
+                        section.wrong(
+                            "code",
+                            format!("{code} is success; a denial can not be told as one"),
+                        );
                     }
                     Some(code) if !denial && code >= 300 => {
                         section.wrong("code", format!("{code} is no success"));
@@ -264,7 +307,10 @@ fn respond(mut fields: Fields<'_>, codes: &mut RespondCodes) {
 }
 
 fn log(mut fields: Fields<'_>, log: &mut Log) {
-    if let Some(level) = fields.word("level", &["trace", "debug", "info", "warn", "error", "fatal", "panic"]) {
+    if let Some(level) = fields.word(
+        "level",
+        &["trace", "debug", "info", "warn", "error", "fatal", "panic"],
+    ) {
         log.level = level.to_owned();
     }
     if let Some(format) = fields.word("format", &["gelf", "text"]) {
@@ -290,13 +336,25 @@ fn cache(mut fields: Fields<'_>, unsupported: &mut Vec<Issue>) -> bool {
             false
         }
         "redis" | "redis-cluster" | "redis-sentinel" => {
-            let message = format!("`{kind}` is not supported; each instance caches in its own memory (`in-memory`)");
-            unsupported.push(Issue { line: fields.line(), key: fields.at("type"), message, nearest: None });
+            let message = format!(
+                "`{kind}` is not supported; each instance caches in its own memory (`in-memory`)"
+            );
+            unsupported.push(Issue {
+                line: fields.line(),
+                key: fields.at("type"),
+                message,
+                nearest: None,
+            });
             redis(&mut fields, kind);
             false
         }
         other => {
-            fields.issues().unknown(fields.line(), &fields.at("type"), other, ["noop", "in-memory"]);
+            fields.issues().unknown(
+                fields.line(),
+                &fields.at("type"),
+                other,
+                ["noop", "in-memory"],
+            );
             false
         }
     };
@@ -325,24 +383,44 @@ fn providers(mut fields: Fields<'_>, unsupported: &mut Vec<Issue>) -> Providers 
         let watch = section.flag("watch").unwrap_or(false);
         let env_vars_enabled = section.flag("env_vars_enabled").unwrap_or(false);
         section.close();
-        Some(FileSystem { src: src?, watch, env_vars_enabled })
+        Some(FileSystem {
+            src: src?,
+            watch,
+            env_vars_enabled,
+        })
     });
-    let http_endpoint = fields.section("http_endpoint").and_then(|mut section| {
+    let http_endpoint = fields.section("http_endpoint").map(|mut section| {
         section.required("endpoints");
         let nodes = section.list("endpoints").unwrap_or_default().to_vec();
         if nodes.is_empty() {
             section.wrong("endpoints", "names no endpoint");
         }
-        let interval = section.duration("watch_interval").filter(|interval| !interval.is_zero());
+        let interval = section
+            .duration("watch_interval")
+            .filter(|interval| !interval.is_zero());
         section.close();
-        Some(HttpEndpoint { watch_interval: interval, endpoints: nodes.len(), nodes })
+        HttpEndpoint {
+            watch_interval: interval,
+            endpoints: nodes.len(),
+            nodes,
+        }
     });
     for provider in ["cloud_blob", "kubernetes"] {
         if let Some(node) = fields.node(provider) {
-            let message = format!("the provider `{provider}` is not supported; use `file_system` or `http_endpoint`");
-            unsupported.push(Issue { line: node.line, key: fields.at(provider), message, nearest: None });
+            let message = format!(
+                "the provider `{provider}` is not supported; use `file_system` or `http_endpoint`"
+            );
+            unsupported.push(Issue {
+                line: node.line,
+                key: fields.at(provider),
+                message,
+                nearest: None,
+            });
         }
     }
     fields.close();
-    Providers { file_system, http_endpoint }
+    Providers {
+        file_system,
+        http_endpoint,
+    }
 }

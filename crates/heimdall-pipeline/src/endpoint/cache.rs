@@ -22,7 +22,11 @@ pub(super) struct HttpCache {
 
 impl HttpCache {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { varies: Deadlined::new(ENTRIES, clock.clone()), answers: Deadlined::new(ENTRIES, clock.clone()), clock }
+        Self {
+            varies: Deadlined::new(ENTRIES, clock.clone()),
+            answers: Deadlined::new(ENTRIES, clock.clone()),
+            clock,
+        }
     }
 
     pub(super) fn get(&self, request: &HttpRequest) -> Option<Arc<HttpResponse>> {
@@ -30,16 +34,26 @@ impl HttpCache {
         self.answers.get(&secondary(request, &varies))
     }
 
-    pub(super) fn put(&self, request: &HttpRequest, answer: &Arc<HttpResponse>, default_ttl: Duration) {
-        let Some(until) = fresh_until(request, answer, default_ttl, self.clock.now()) else { return };
-        let mut varies: Vec<String> = values(answer, "vary").map(|name| name.to_ascii_lowercase()).collect();
+    pub(super) fn put(
+        &self,
+        request: &HttpRequest,
+        answer: &Arc<HttpResponse>,
+        default_ttl: Duration,
+    ) {
+        let Some(until) = fresh_until(request, answer, default_ttl, self.clock.now()) else {
+            return;
+        };
+        let mut varies: Vec<String> = values(answer, "vary")
+            .map(|name| name.to_ascii_lowercase())
+            .collect();
         if varies.iter().any(|name| name == "*") {
             return;
         }
         varies.sort_unstable();
         varies.dedup();
         let varies: Arc<[String]> = varies.into();
-        self.answers.put(secondary(request, &varies), answer.clone(), until);
+        self.answers
+            .put(secondary(request, &varies), answer.clone(), until);
         self.varies.put(primary(request), varies, until);
     }
 }
@@ -71,24 +85,46 @@ fn secondary(request: &HttpRequest, varies: &[String]) -> Key {
 }
 
 fn field<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
-    request.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    request
+        .headers
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim())
 }
 
 fn values<'r>(answer: &'r HttpResponse, name: &str) -> impl Iterator<Item = &'r str> {
-    let lines = answer.headers.iter().filter(move |(known, _)| known == name);
-    lines.flat_map(|(_, value)| value.split(',')).map(str::trim).filter(|part| !part.is_empty())
+    let lines = answer
+        .headers
+        .iter()
+        .filter(move |(known, _)| known == name);
+    lines
+        .flat_map(|(_, value)| value.split(','))
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
 }
 
 /// Until when an answer may be given again; `None` when never.
-fn fresh_until(request: &HttpRequest, answer: &HttpResponse, default_ttl: Duration, now: Timestamp) -> Option<Timestamp> {
+fn fresh_until(
+    request: &HttpRequest,
+    answer: &HttpResponse,
+    default_ttl: Duration,
+    now: Timestamp,
+) -> Option<Timestamp> {
     let directives: Vec<(String, String)> = values(answer, "cache-control")
         .map(|directive| {
             let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
-            (name.trim().to_ascii_lowercase(), value.trim().trim_matches('"').to_owned())
+            (
+                name.trim().to_ascii_lowercase(),
+                value.trim().trim_matches('"').to_owned(),
+            )
         })
         .collect();
     let has = |name: &str| directives.iter().any(|(known, _)| known == name);
-    if has("no-store") || has("no-cache") || !(200..600).contains(&answer.status) || answer.status == 206 {
+    if has("no-store")
+        || has("no-cache")
+        || !(200..600).contains(&answer.status)
+        || answer.status == 206
+    {
         return None;
     }
     let explicit = match directives.iter().find(|(name, _)| name == "max-age") {
@@ -98,14 +134,20 @@ fn fresh_until(request: &HttpRequest, answer: &HttpResponse, default_ttl: Durati
             http_date(expires).map_or(Duration::ZERO, |until| until.since(date))
         }),
     };
-    let default_status = matches!(answer.status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501);
+    let default_status = matches!(
+        answer.status,
+        200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501
+    );
     let safe = matches!(request.method.as_str(), "GET" | "HEAD");
     let life = match explicit {
         Some(life) => life,
         None if default_status && safe => default_ttl,
         None => return None,
     };
-    let age = answer.header("age").and_then(|age| age.parse().ok()).map_or(Duration::ZERO, Duration::from_secs);
+    let age = answer
+        .header("age")
+        .and_then(|age| age.parse().ok())
+        .map_or(Duration::ZERO, Duration::from_secs);
     let left = life.min(LONGEST).saturating_sub(age);
     (!left.is_zero()).then(|| now.plus(left))
 }
@@ -116,7 +158,9 @@ fn http_date(text: &str) -> Option<Timestamp> {
     let mut parts = rest.split(' ');
     let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
     let (time, zone) = (parts.next()?, parts.next()?);
-    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let months = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
     let month = months.iter().position(|known| *known == month)? + 1;
     (zone == "GMT").then_some(())?;
     Timestamp::parse_rfc3339(&format!("{year}-{month:02}-{day:0>2}T{time}Z"))
@@ -132,7 +176,10 @@ mod tests {
         HttpRequest {
             method: "GET".into(),
             url: url.into(),
-            headers: header.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect(),
+            headers: header
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into_iter()
+                .collect(),
             body: Vec::new(),
             timeout: Duration::from_secs(1),
             max_body: 1,
@@ -140,8 +187,15 @@ mod tests {
     }
 
     fn answer(headers: &[(&str, &str)]) -> Arc<HttpResponse> {
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Arc::new(HttpResponse { status: 200, headers, body: Vec::new() })
+        let headers = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Arc::new(HttpResponse {
+            status: 200,
+            headers,
+            body: Vec::new(),
+        })
     }
 
     #[test]
@@ -149,13 +203,25 @@ mod tests {
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_000)));
         let cache = HttpCache::new(clock.clone());
         let asked = request("http://a/", None);
-        cache.put(&asked, &answer(&[("cache-control", "private, max-age=60"), ("age", "10")]), Duration::ZERO);
+        cache.put(
+            &asked,
+            &answer(&[("cache-control", "private, max-age=60"), ("age", "10")]),
+            Duration::ZERO,
+        );
         assert!(cache.get(&asked).is_some());
-        assert!(cache.get(&request("http://a/", Some(("Authorization", "Bearer x")))).is_none());
+        assert!(
+            cache
+                .get(&request("http://a/", Some(("Authorization", "Bearer x"))))
+                .is_none()
+        );
         clock.advance(Duration::from_secs(50));
         assert!(cache.get(&asked).is_none());
         for never in ["no-store", "no-cache", "max-age=0", "max-age=x"] {
-            cache.put(&asked, &answer(&[("cache-control", never)]), Duration::from_secs(60));
+            cache.put(
+                &asked,
+                &answer(&[("cache-control", never)]),
+                Duration::from_secs(60),
+            );
             assert!(cache.get(&asked).is_none(), "{never}");
         }
         cache.put(&asked, &answer(&[]), Duration::from_secs(60));
@@ -165,15 +231,32 @@ mod tests {
     #[test]
     fn an_answer_that_varies_is_for_the_same_fields_only() {
         let cache = HttpCache::new(Arc::new(ManualClock::at(Timestamp::from_seconds(1_000))));
-        cache.put(&request("http://a/", Some(("X-Sub", "ann"))), &answer(&[("vary", "X-Sub"), ("cache-control", "max-age=9")]), Duration::ZERO);
-        assert!(cache.get(&request("http://a/", Some(("x-sub", "ann")))).is_some());
-        assert!(cache.get(&request("http://a/", Some(("x-sub", "bob")))).is_none());
+        cache.put(
+            &request("http://a/", Some(("X-Sub", "ann"))),
+            &answer(&[("vary", "X-Sub"), ("cache-control", "max-age=9")]),
+            Duration::ZERO,
+        );
+        assert!(
+            cache
+                .get(&request("http://a/", Some(("x-sub", "ann"))))
+                .is_some()
+        );
+        assert!(
+            cache
+                .get(&request("http://a/", Some(("x-sub", "bob"))))
+                .is_none()
+        );
         assert!(cache.get(&request("http://a/", None)).is_none());
     }
 
     #[test]
     fn dates_are_read() {
-        assert_eq!(http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap().seconds(), 784_111_777);
+        assert_eq!(
+            http_date("Sun, 06 Nov 1994 08:49:37 GMT")
+                .unwrap()
+                .seconds(),
+            784_111_777
+        );
         assert!(http_date("0").is_none());
     }
 }

@@ -12,7 +12,11 @@ const MOST_REPETITIONS: u32 = 5;
 const FIRST_DELAY: Duration = Duration::from_millis(10);
 
 /// Sends until an answer comes that trying again would not better, or until the deadline.
-pub(super) async fn repeat(caller: &Caller, request: &HttpRequest, retry: Retry) -> Result<HttpResponse, HttpFault> {
+pub(super) async fn repeat(
+    caller: &Caller,
+    request: &HttpRequest,
+    retry: Retry,
+) -> Result<HttpResponse, HttpFault> {
     let deadline = caller.clock.now().plus(retry.give_up_after);
     let mut last = Err(HttpFault::Timeout);
     for repetition in 0..=MOST_REPETITIONS {
@@ -32,7 +36,9 @@ pub(super) async fn repeat(caller: &Caller, request: &HttpRequest, retry: Retry)
         if !worth_repeating(&last) {
             break;
         }
-        let delay = FIRST_DELAY.saturating_mul(2_u32.saturating_pow(repetition)).min(retry.max_delay);
+        let delay = FIRST_DELAY
+            .saturating_mul(2_u32.saturating_pow(repetition))
+            .min(retry.max_delay);
         if repetition == MOST_REPETITIONS || caller.clock.now().plus(delay) >= deadline {
             break;
         }

@@ -21,44 +21,106 @@ enum Type {
     Map,
     Time,
     Span,
-    Type,
+    Kind,
     Networks,
 }
 
-const VARIABLES: [&str; 6] = ["Request", "Subject", "Outputs", "Values", "Payload", "Error"];
-const TYPES: [&str; 10] = ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
+const VARIABLES: [&str; 6] = [
+    "Request", "Subject", "Outputs", "Values", "Payload", "Error",
+];
+const TYPES: [&str; 10] = [
+    "bool",
+    "bytes",
+    "double",
+    "int",
+    "list",
+    "map",
+    "null_type",
+    "string",
+    "type",
+    "uint",
+];
 
 /// Functions and what they give. Several give what depends on their arguments: those are `Dyn`.
 fn gives(name: &str) -> Option<Type> {
     Some(match name {
-        "contains" | "endsWith" | "startsWith" | "matches" | "bool" | "sets.contains" | "sets.intersects"
-        | "sets.equivalent" | "math.isInf" | "math.isNaN" | "math.isFinite" | "hasValue" => Type::Bool,
-        "size" | "int" | "indexOf" | "lastIndexOf" | "getHours" | "getMinutes" | "getSeconds" | "getMilliseconds"
-        | "getFullYear" | "getMonth" | "getDate" | "getDayOfMonth" | "getDayOfWeek" | "getDayOfYear" => Type::Int,
+        "contains" | "endsWith" | "startsWith" | "matches" | "bool" | "sets.contains"
+        | "sets.intersects" | "sets.equivalent" | "math.isInf" | "math.isNaN" | "math.isFinite"
+        | "hasValue" => Type::Bool,
+        "size" | "int" | "indexOf" | "lastIndexOf" | "getHours" | "getMinutes" | "getSeconds"
+        | "getMilliseconds" | "getFullYear" | "getMonth" | "getDate" | "getDayOfMonth"
+        | "getDayOfWeek" | "getDayOfYear" => Type::Int,
         "uint" => Type::Uint,
-        "double" | "math.ceil" | "math.floor" | "math.round" | "math.trunc" | "math.sqrt" => Type::Double,
-        "string" | "charAt" | "lowerAscii" | "upperAscii" | "trim" | "replace" | "substring" | "join" | "format"
-        | "strings.quote" | "base64.encode" | "regexFind" | "Header" | "Cookie" | "String" | "Hostname" | "Port" => Type::Text,
+        "double" | "math.ceil" | "math.floor" | "math.round" | "math.trunc" | "math.sqrt" => {
+            Type::Double
+        }
+        "string" | "charAt" | "lowerAscii" | "upperAscii" | "trim" | "replace" | "substring"
+        | "join" | "format" | "strings.quote" | "base64.encode" | "regexFind" | "Header"
+        | "Cookie" | "String" | "Hostname" | "Port" => Type::Text,
         "bytes" | "base64.decode" => Type::Bytes,
         "timestamp" => Type::Time,
         "duration" => Type::Span,
-        "type" => Type::Type,
+        "type" => Type::Kind,
         "networks" => Type::Networks,
         "split" | "regexFindAll" => Type::List(Box::new(Type::Text)),
         "lists.range" => Type::List(Box::new(Type::Int)),
-        "slice" | "flatten" | "distinct" | "sort" | "sortBy" | "@sortByAssociatedKeys" => Type::List(Box::new(Type::Dyn)),
+        "slice" | "flatten" | "distinct" | "sort" | "sortBy" | "@sortByAssociatedKeys" => {
+            Type::List(Box::new(Type::Dyn))
+        }
         "Query" => Type::Map,
-        "dyn" | "last" | "at" | "reverse" | "Body" | "math.greatest" | "math.least" | "math.abs" | "math.sign"
-        | "math.bitAnd" | "math.bitOr" | "math.bitXor" | "math.bitNot" | "math.bitShiftLeft" | "math.bitShiftRight"
-        | "math.@max" | "math.@min" | "optional.of" | "optional.none" | "optional.ofNonZeroValue" | "value" | "orValue"
-        | "or" | op::NOT_STRICTLY_FALSE => Type::Dyn,
+        "dyn"
+        | "last"
+        | "at"
+        | "reverse"
+        | "Body"
+        | "math.greatest"
+        | "math.least"
+        | "math.abs"
+        | "math.sign"
+        | "math.bitAnd"
+        | "math.bitOr"
+        | "math.bitXor"
+        | "math.bitNot"
+        | "math.bitShiftLeft"
+        | "math.bitShiftRight"
+        | "math.@max"
+        | "math.@min"
+        | "optional.of"
+        | "optional.none"
+        | "optional.ofNonZeroValue"
+        | "value"
+        | "orValue"
+        | "or"
+        | op::NOT_STRICTLY_FALSE => Type::Dyn,
         _ => return OWN.iter().any(|(own, _)| *own == name).then_some(Type::Dyn),
     })
 }
 
 const KNOWN: [&str; 24] = [
-    "contains", "endsWith", "startsWith", "matches", "size", "split", "replace", "lowerAscii", "upperAscii", "trim", "regexFind",
-    "regexFindAll", "last", "at", "networks", "timestamp", "duration", "int", "double", "string", "exists", "all", "filter", "map",
+    "contains",
+    "endsWith",
+    "startsWith",
+    "matches",
+    "size",
+    "split",
+    "replace",
+    "lowerAscii",
+    "upperAscii",
+    "trim",
+    "regexFind",
+    "regexFindAll",
+    "last",
+    "at",
+    "networks",
+    "timestamp",
+    "duration",
+    "int",
+    "double",
+    "string",
+    "exists",
+    "all",
+    "filter",
+    "map",
 ];
 
 /// Whether the expression is a boolean over what is declared.
@@ -83,7 +145,7 @@ fn name(kind: &Type) -> &'static str {
         Type::Map => "a map",
         Type::Time => "a timestamp",
         Type::Span => "a duration",
-        Type::Type => "a type",
+        Type::Kind => "a type",
         Type::Networks => "networks",
     }
 }
@@ -104,7 +166,11 @@ fn infer(node: &IdedExpr, bound: &mut Vec<(String, Type)>) -> Result<Type, Strin
         Expr::Select(select) => {
             let on = infer(&select.operand, bound)?;
             if !matches!(on, Type::Dyn | Type::Map) {
-                return Err(format!("`.{}` can not be taken from {}", select.field, name(&on)));
+                return Err(format!(
+                    "`.{}` can not be taken from {}",
+                    select.field,
+                    name(&on)
+                ));
             }
             Ok(if select.test { Type::Bool } else { Type::Dyn })
         }
@@ -112,7 +178,11 @@ fn infer(node: &IdedExpr, bound: &mut Vec<(String, Type)>) -> Result<Type, Strin
             let mut items: Option<Type> = None;
             for element in &list.elements {
                 let item = infer(element, bound)?;
-                items = Some(items.map_or(item.clone(), |known| if known == item { known } else { Type::Dyn }));
+                items =
+                    Some(items.map_or(
+                        item.clone(),
+                        |known| if known == item { known } else { Type::Dyn },
+                    ));
             }
             Ok(Type::List(Box::new(items.unwrap_or(Type::Dyn))))
         }
@@ -137,7 +207,11 @@ fn infer(node: &IdedExpr, bound: &mut Vec<(String, Type)>) -> Result<Type, Strin
             let outer = bound.len();
             bound.push((all.iter_var.clone(), item));
             bound.extend(all.iter_var2.clone().map(|name| (name, Type::Dyn)));
-            let held = if matches!(accumulated, Type::List(_)) { Type::List(Box::new(Type::Dyn)) } else { accumulated };
+            let held = if matches!(accumulated, Type::List(_)) {
+                Type::List(Box::new(Type::Dyn))
+            } else {
+                accumulated
+            };
             bound.push((all.accu_var.clone(), held));
             infer(&all.loop_cond, bound)?;
             infer(&all.loop_step, bound)?;
@@ -156,9 +230,12 @@ fn identifier(ident: &str, bound: &[(String, Type)]) -> Result<Type, String> {
         return Ok(Type::Dyn);
     }
     if TYPES.contains(&ident) {
-        return Ok(Type::Type);
+        return Ok(Type::Kind);
     }
-    let known = VARIABLES.iter().copied().chain(KINDS.iter().map(|(name, _)| *name));
+    let known = VARIABLES
+        .iter()
+        .copied()
+        .chain(KINDS.iter().map(|(name, _)| *name));
     Err(match nearest(ident, known) {
         Some(near) => format!("undeclared reference to `{ident}`; did you mean `{near}`?"),
         None => format!("undeclared reference to `{ident}`"),
@@ -188,19 +265,39 @@ fn infer_call(call: &CallExpr, bound: &mut Vec<(String, Type)>) -> Result<Type, 
 
 /// Text functions are called on texts.
 fn receiver_fits(function: &str, member: bool, kinds: &[Type]) -> Result<(), String> {
-    let on_text = ["startsWith", "endsWith", "lowerAscii", "upperAscii", "trim", "replace", "split", "charAt", "substring", "regexFind", "regexFindAll"];
+    let on_text = [
+        "startsWith",
+        "endsWith",
+        "lowerAscii",
+        "upperAscii",
+        "trim",
+        "replace",
+        "split",
+        "charAt",
+        "substring",
+        "regexFind",
+        "regexFindAll",
+    ];
     match kinds.first() {
         Some(Type::Dyn | Type::Text) | None => Ok(()),
-        Some(other) if member && on_text.contains(&function) => Err(format!("`{function}` can not be called on {}", name(other))),
+        Some(other) if member && on_text.contains(&function) => {
+            Err(format!("`{function}` can not be called on {}", name(other)))
+        }
         Some(_) => Ok(()),
     }
 }
 
 /// `math.greatest`, spelt as a call on an identifier that is no variable.
 fn namespaced(call: &CallExpr, bound: &[(String, Type)]) -> Option<String> {
-    let Expr::Ident(space) = &call.target.as_deref()?.expr else { return None };
-    let is_space = matches!(space.as_str(), "math" | "sets" | "strings" | "lists" | "base64" | "optional");
-    (is_space && !bound.iter().any(|(name, _)| name == space)).then(|| format!("{space}.{}", call.func_name))
+    let Expr::Ident(space) = &call.target.as_deref()?.expr else {
+        return None;
+    };
+    let is_space = matches!(
+        space.as_str(),
+        "math" | "sets" | "strings" | "lists" | "base64" | "optional"
+    );
+    (is_space && !bound.iter().any(|(name, _)| name == space))
+        .then(|| format!("{space}.{}", call.func_name))
 }
 
 fn unknown_function(function: &str) -> String {
@@ -214,27 +311,60 @@ fn unknown_function(function: &str) -> String {
 fn operator(function: &str, kinds: &[Type]) -> Option<Result<Type, String>> {
     let misfit = |symbol: &str| {
         let kinds: Vec<_> = kinds.iter().map(name).collect();
-        Err(format!("no matching overload for `{symbol}` over {}", kinds.join(" and ")))
+        Err(format!(
+            "no matching overload for `{symbol}` over {}",
+            kinds.join(" and ")
+        ))
     };
     let either_dyn = |a: &Type, b: &Type| *a == Type::Dyn || *b == Type::Dyn;
-    let fits = |a: &Type, b: &Type| either_dyn(a, b) || a == b || matches!((a, b), (Type::List(_), Type::List(_)));
+    let fits = |a: &Type, b: &Type| {
+        either_dyn(a, b) || a == b || matches!((a, b), (Type::List(_), Type::List(_)))
+    };
     Some(match (function, kinds) {
         (op::LOGICAL_AND | op::LOGICAL_OR, all) => {
-            if all.iter().all(|kind| matches!(kind, Type::Bool | Type::Dyn)) { Ok(Type::Bool) } else { misfit(function) }
+            if all
+                .iter()
+                .all(|kind| matches!(kind, Type::Bool | Type::Dyn))
+            {
+                Ok(Type::Bool)
+            } else {
+                misfit(function)
+            }
         }
         (op::LOGICAL_NOT, [one]) => {
-            if matches!(one, Type::Bool | Type::Dyn) { Ok(Type::Bool) } else { misfit("!") }
+            if matches!(one, Type::Bool | Type::Dyn) {
+                Ok(Type::Bool)
+            } else {
+                misfit("!")
+            }
         }
-        (op::EQUALS | op::NOT_EQUALS, [a, b]) => if fits(a, b) { Ok(Type::Bool) } else { misfit("==") },
+        (op::EQUALS | op::NOT_EQUALS, [a, b]) => {
+            if fits(a, b) {
+                Ok(Type::Bool)
+            } else {
+                misfit("==")
+            }
+        }
         (op::LESS | op::LESS_EQUALS | op::GREATER | op::GREATER_EQUALS, [a, b]) => {
-            let ordered = |kind: &Type| !matches!(kind, Type::List(_) | Type::Map | Type::Null | Type::Type | Type::Networks);
-            if fits(a, b) && ordered(a) && ordered(b) { Ok(Type::Bool) } else { misfit("<") }
+            let ordered = |kind: &Type| {
+                !matches!(
+                    kind,
+                    Type::List(_) | Type::Map | Type::Null | Type::Kind | Type::Networks
+                )
+            };
+            if fits(a, b) && ordered(a) && ordered(b) {
+                Ok(Type::Bool)
+            } else {
+                misfit("<")
+            }
         }
         (op::ADD | op::SUBSTRACT, [a, b]) => match (a, b) {
             (Type::Time, Type::Span) | (Type::Span, Type::Time) => Ok(Type::Time),
             (Type::Time, Type::Time) => Ok(Type::Span),
             _ if either_dyn(a, b) => Ok(Type::Dyn),
-            _ if fits(a, b) && !matches!(a, Type::Bool | Type::Null | Type::Map | Type::Type) => Ok(a.clone()),
+            _ if fits(a, b) && !matches!(a, Type::Bool | Type::Null | Type::Map | Type::Kind) => {
+                Ok(a.clone())
+            }
             _ => misfit("+"),
         },
         (op::MULTIPLY | op::DIVIDE | op::MODULO, [a, b]) => match (a, b) {

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use cel::Value;
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
-use cel::Value;
 use heimdall_finalizer::url::parse_query;
 use heimdall_finalizer::{Failure, Kind, Outputs, Scene, Subject, Url, Values};
 
@@ -48,19 +48,33 @@ impl Facts<'_> {
         match variable {
             "Subject" => {
                 let subject = self.subject?;
-                Some(map([("ID", text(&subject.id)), ("Attributes", members(&subject.attributes))]))
+                Some(map([
+                    ("ID", text(&subject.id)),
+                    ("Attributes", members(&subject.attributes)),
+                ]))
             }
             "Outputs" => self.outputs.map(members),
-            "Values" => self.values.map(|values| map(values.iter().map(|(name, value)| (name.as_str(), text(value))))),
+            "Values" => self.values.map(|values| {
+                map(values
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), text(value))))
+            }),
             "Payload" => self.payload.map(value),
             "Request" => {
                 self.scene?;
                 let field = |path: &str| self.request(path).unwrap_or(Value::Null);
                 let url = ["Scheme", "Host", "Path", "RawPath", "RawQuery", "Captures"];
                 let url = map(url.map(|name| (name, field(&format!("URL{SEPARATOR}{name}")))));
-                Some(map([("Method", field("Method")), ("URL", url), ("ClientIPAddresses", field("ClientIPAddresses"))]))
+                Some(map([
+                    ("Method", field("Method")),
+                    ("URL", url),
+                    ("ClientIPAddresses", field("ClientIPAddresses")),
+                ]))
             }
-            _ => KINDS.iter().find(|(name, _)| *name == variable).map(|(name, _)| text(name)),
+            _ => KINDS
+                .iter()
+                .find(|(name, _)| *name == variable)
+                .map(|(name, _)| text(name)),
         }
     }
 
@@ -82,7 +96,12 @@ impl Facts<'_> {
             }
             "kinds" => self.failure.map(|failure| {
                 let is = |kinds: &&[Kind]| kinds.iter().any(|kind| failure.is(*kind));
-                list(KINDS.iter().filter(|(_, kinds)| is(kinds)).map(|(name, _)| text(name)))
+                list(
+                    KINDS
+                        .iter()
+                        .filter(|(_, kinds)| is(kinds))
+                        .map(|(name, _)| text(name)),
+                )
             }),
             "Subject" if path == "ID" => self.subject.map(|subject| text(&subject.id)),
             "Values" => self.values?.get(path).map(|found| text(found)),
@@ -112,7 +131,9 @@ impl Facts<'_> {
         let (parent, member) = place.rsplit_once(SEPARATOR)?;
         let (variable, path) = parent.split_once(SEPARATOR).unwrap_or((parent, ""));
         Some(match (variable, path) {
-            ("Request", "URL\u{1f}Captures") => self.scene?.captures.iter().any(|(name, _)| name == member),
+            ("Request", "URL\u{1f}Captures") => {
+                self.scene?.captures.iter().any(|(name, _)| name == member)
+            }
             ("Request", _) => self.request(place.split_once(SEPARATOR)?.1).is_some(),
             ("Subject", "") => matches!(member, "ID" | "Attributes"),
             ("Subject", "Attributes") => self.subject?.attributes.contains_key(member),
@@ -137,15 +158,25 @@ impl Facts<'_> {
         let (first, second, third) = (parts.next()?, parts.next(), parts.next());
         Some(match (first, second, third) {
             ("Method", None, _) => text(&request.method),
-            ("ClientIPAddresses", None, _) => list(request.client_ips.iter().map(|address| text(address))),
+            ("ClientIPAddresses", None, _) => {
+                list(request.client_ips.iter().map(|address| text(address)))
+            }
             ("Body", None, _) => value(scene.body.value()),
             ("Headers", None, _) => {
                 let all = request.all_headers();
-                Value::Map(HashMap::from_iter(all.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value))).into())
+                Value::Map(
+                    HashMap::from_iter(
+                        all.into_iter()
+                            .map(|(name, value)| (name.to_ascii_lowercase(), value)),
+                    )
+                    .into(),
+                )
             }
-            ("URL", Some("Captures"), Some(name)) => {
-                scene.captures.iter().find(|(known, _)| known == name).map(|(_, value)| text(value))?
-            }
+            ("URL", Some("Captures"), Some(name)) => scene
+                .captures
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| text(value))?,
             ("URL", Some(part), None) => match part {
                 "Scheme" => text(&request.scheme),
                 "Host" => text(&request.host),
@@ -153,7 +184,10 @@ impl Facts<'_> {
                 "RawPath" if scene.path_decoded => text(""),
                 "RawPath" => text(&request.path),
                 "RawQuery" => text(request.query.as_deref().unwrap_or_default()),
-                "Captures" => map(scene.captures.iter().map(|(name, value)| (name.as_str(), text(value)))),
+                "Captures" => map(scene
+                    .captures
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), text(value)))),
                 "String" => Value::from(Url::of(scene).to_text()),
                 "Hostname" => Value::from(Url::of(scene).hostname().to_owned()),
                 "Port" => Value::from(Url::of(scene).port().to_owned()),
@@ -162,7 +196,9 @@ impl Facts<'_> {
                     for (name, value) in parse_query(request.query.as_deref().unwrap_or_default()) {
                         all.entry(name).or_default().push(Value::from(value));
                     }
-                    let all = all.into_iter().map(|(name, values)| (name, Value::List(Arc::new(values))));
+                    let all = all
+                        .into_iter()
+                        .map(|(name, values)| (name, Value::List(Arc::new(values))));
                     Value::Map(all.collect::<HashMap<_, _>>().into())
                 }
                 "Fragment" | "Opaque" | "RawFragment" => text(""),
@@ -182,11 +218,19 @@ fn list(items: impl Iterator<Item = Value>) -> Value {
 }
 
 fn map<'k>(members: impl IntoIterator<Item = (&'k str, Value)>) -> Value {
-    Value::Map(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<HashMap<_, _>>().into())
+    Value::Map(
+        members
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect::<HashMap<_, _>>()
+            .into(),
+    )
 }
 
 fn members(members: &serde_json::Map<String, serde_json::Value>) -> Value {
-    map(members.iter().map(|(name, member)| (name.as_str(), value(member))))
+    map(members
+        .iter()
+        .map(|(name, member)| (name.as_str(), value(member))))
 }
 
 /// JSON as the Go program sees it: every number is a double.

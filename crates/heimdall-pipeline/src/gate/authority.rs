@@ -17,7 +17,11 @@ pub(super) fn canonical<'a>(given: &'a str, scheme: &str) -> Result<Cow<'a, str>
     let default = if scheme == "https" { 443 } else { 80 };
     let mut kept = given;
     if let Some(port) = port {
-        let number: u16 = port.parse().ok().filter(|number| *number > 0).ok_or_else(refused)?;
+        let number: u16 = port
+            .parse()
+            .ok()
+            .filter(|number| *number > 0)
+            .ok_or_else(refused)?;
         if number == default {
             kept = name;
         }
@@ -31,7 +35,11 @@ pub(super) fn canonical<'a>(given: &'a str, scheme: &str) -> Result<Cow<'a, str>
         None if lower => Ok(Cow::Borrowed(kept)),
         None => Ok(Cow::Owned(kept.to_ascii_lowercase())),
         Some(name) => {
-            let tail = if kept.len() > name.len() + 1 { kept.get(name.len() + 1..).unwrap_or_default() } else { "" };
+            let tail = if kept.len() > name.len() + 1 {
+                kept.get(name.len() + 1..).unwrap_or_default()
+            } else {
+                ""
+            };
             Ok(Cow::Owned(format!("{name}{tail}").to_ascii_lowercase()))
         }
     }
@@ -55,7 +63,9 @@ fn split(authority: &str) -> Option<(&str, Option<&str>)> {
     let sound = !name.is_empty()
         && name.len() <= 254
         && !name.starts_with(['.', '-', '_'])
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
     (sound && port.is_none_or(is_port)).then_some((name, port))
 }
 

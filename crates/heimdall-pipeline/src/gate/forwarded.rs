@@ -9,7 +9,10 @@ use crate::gate::{authority, path};
 use crate::{HeaderView, Refusal, Request};
 
 /// Takes over method, scheme, host, target and client addresses.
-pub(super) fn apply<'a>(request: &mut Request<'a>, target: &mut Cow<'a, str>) -> Result<(), Refusal> {
+pub(super) fn apply<'a>(
+    request: &mut Request<'a>,
+    target: &mut Cow<'a, str>,
+) -> Result<(), Refusal> {
     let headers = request.headers;
     if let Some(method) = single(headers, "x-forwarded-method")? {
         if !is_token(method) || method == "CONNECT" {
@@ -63,7 +66,11 @@ fn single<'a>(headers: &'a (dyn HeaderView + 'a), name: &str) -> Result<Option<&
 /// The client's address first. `Forwarded` beats `X-Forwarded-For`; one bad address voids a list.
 fn addresses(headers: &dyn HeaderView) -> Vec<String> {
     let texts = |name: &str| -> Vec<String> {
-        headers.values(name).into_iter().map(|value| String::from_utf8_lossy(value).into_owned()).collect()
+        headers
+            .values(name)
+            .into_iter()
+            .map(|value| String::from_utf8_lossy(value).into_owned())
+            .collect()
     };
     match from_forwarded(&texts("forwarded")) {
         Some(found) if !found.is_empty() => found,
@@ -72,7 +79,11 @@ fn addresses(headers: &dyn HeaderView) -> Vec<String> {
 }
 
 fn from_x_forwarded_for(lines: &[String]) -> Vec<String> {
-    let parts = lines.iter().flat_map(|line| line.split(',')).map(str::trim).filter(|part| !part.is_empty());
+    let parts = lines
+        .iter()
+        .flat_map(|line| line.split(','))
+        .map(str::trim)
+        .filter(|part| !part.is_empty());
     let mut found = Vec::new();
     for part in parts {
         if !is_address(part) {
@@ -87,7 +98,9 @@ fn from_forwarded(lines: &[String]) -> Option<Vec<String>> {
     let mut found = Vec::new();
     for line in lines {
         for parameter in parameters(line)? {
-            let Some((name, value)) = parameter.trim().split_once('=') else { continue };
+            let Some((name, value)) = parameter.trim().split_once('=') else {
+                continue;
+            };
             if !name.trim().eq_ignore_ascii_case("for") {
                 continue;
             }

@@ -40,7 +40,10 @@ pub(super) fn canonical(raw: &str) -> Result<Cow<'_, str>, Refusal> {
     if !raw.starts_with('/') {
         return Err(Refusal::bad("path does not begin with a slash"));
     }
-    if raw.bytes().any(|byte| byte <= b' ' || byte == 0x7f || matches!(byte, b'\\' | b'#')) {
+    if raw
+        .bytes()
+        .any(|byte| byte <= b' ' || byte == 0x7f || matches!(byte, b'\\' | b'#'))
+    {
         return Err(Refusal::bad("path holds what no path may hold"));
     }
     let escaped = escapes(raw)?;
@@ -50,7 +53,8 @@ pub(super) fn canonical(raw: &str) -> Result<Cow<'_, str>, Refusal> {
     let plain = if path_is_plain(&escaped) {
         escaped
     } else {
-        let bytes = unescape(&escaped, Place::Path).ok_or_else(|| Refusal::bad("broken percent-encoding"))?;
+        let bytes = unescape(&escaped, Place::Path)
+            .ok_or_else(|| Refusal::bad("broken percent-encoding"))?;
         Cow::Owned(escape(&bytes, Place::Path))
     };
     Ok(match plain {

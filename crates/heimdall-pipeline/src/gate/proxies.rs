@@ -31,7 +31,10 @@ impl Network {
     /// Reads `10.0.0.0/8` or a single address.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address.parse::<IpAddr>().ok()?, Some(bits.parse::<u8>().ok()?)),
+            Some((address, bits)) => (
+                address.parse::<IpAddr>().ok()?,
+                Some(bits.parse::<u8>().ok()?),
+            ),
             None => (text.parse::<IpAddr>().ok()?, None),
         };
         let most = if address.is_ipv4() { 32 } else { 128 };
@@ -42,10 +45,12 @@ impl Network {
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
-                self.bits == 0 || (own.to_bits() ^ other.to_bits()) >> (32 - u32::from(self.bits)) == 0
+                self.bits == 0
+                    || (own.to_bits() ^ other.to_bits()) >> (32 - u32::from(self.bits)) == 0
             }
             (IpAddr::V6(own), IpAddr::V6(other)) => {
-                self.bits == 0 || (own.to_bits() ^ other.to_bits()) >> (128 - u32::from(self.bits)) == 0
+                self.bits == 0
+                    || (own.to_bits() ^ other.to_bits()) >> (128 - u32::from(self.bits)) == 0
             }
             _ => false,
         }
@@ -58,10 +63,20 @@ mod tests {
 
     #[test]
     fn networks_hold_their_addresses() {
-        let inside = |network: &str, address: &str| Network::parse(network).unwrap().contains(address.parse().unwrap());
+        let inside = |network: &str, address: &str| {
+            Network::parse(network)
+                .unwrap()
+                .contains(address.parse().unwrap())
+        };
         assert!(inside("10.0.0.0/8", "10.255.1.1") && !inside("10.0.0.0/8", "11.0.0.1"));
-        assert!(inside("0.0.0.0/0", "1.2.3.4") && inside("::1", "::1") && inside("127.0.0.1", "::ffff:127.0.0.1"));
-        assert!(inside("2001:db8::/32", "2001:db8:1::1") && !inside("2001:db8::/32", "2001:db9::1"));
+        assert!(
+            inside("0.0.0.0/0", "1.2.3.4")
+                && inside("::1", "::1")
+                && inside("127.0.0.1", "::ffff:127.0.0.1")
+        );
+        assert!(
+            inside("2001:db8::/32", "2001:db8:1::1") && !inside("2001:db8::/32", "2001:db9::1")
+        );
         assert!(Network::parse("10.0.0.0/33").is_none() && Network::parse("not-an-ip").is_none());
     }
 }

@@ -40,16 +40,26 @@ impl Pattern {
             return Err("is empty".to_owned());
         }
         let compile = |expression: &str| {
-            RegexBuilder::new(expression).size_limit(LARGEST).build().map(Form::Expression).map_err(|error| {
-                format!("is no expression: {}", error.to_string().lines().last().unwrap_or_default())
-            })
+            RegexBuilder::new(expression)
+                .size_limit(LARGEST)
+                .build()
+                .map(Form::Expression)
+                .map_err(|error| {
+                    format!(
+                        "is no expression: {}",
+                        error.to_string().lines().last().unwrap_or_default()
+                    )
+                })
         };
         let form = match kind {
             PatternKind::Exact => Form::Exact,
             PatternKind::Regex => compile(value)?,
             PatternKind::Glob => compile(&glob::to_regex(value, separator).ok_or("is no glob")?)?,
         };
-        Ok(Self { source: (kind as u8, value.to_owned()), form })
+        Ok(Self {
+            source: (kind as u8, value.to_owned()),
+            form,
+        })
     }
 
     pub(crate) fn matches(&self, text: &str) -> bool {
@@ -79,19 +89,33 @@ pub(crate) struct Conditions {
 
 impl Conditions {
     pub(crate) fn hold(&self, request: &Request<'_>, names: &[Box<str>], values: &[&str]) -> bool {
-        self.scheme.as_ref().is_none_or(|scheme| *scheme == request.scheme)
-            && (self.methods.is_empty() || self.methods.iter().any(|method| *method == request.method))
+        self.scheme
+            .as_ref()
+            .is_none_or(|scheme| *scheme == request.scheme)
+            && (self.methods.is_empty()
+                || self.methods.iter().any(|method| *method == request.method))
             && (self.hosts.is_empty() || self.hosts.iter().any(|host| host.matches(&request.host)))
-            && self.params.iter().all(|param| self.param_holds(param, request, names, values))
+            && self
+                .params
+                .iter()
+                .all(|param| self.param_holds(param, request, names, values))
     }
 
-    fn param_holds(&self, param: &PathParam, request: &Request<'_>, names: &[Box<str>], values: &[&str]) -> bool {
+    fn param_holds(
+        &self,
+        param: &PathParam,
+        request: &Request<'_>,
+        names: &[Box<str>],
+        values: &[&str],
+    ) -> bool {
         let at = names.iter().position(|name| **name == *param.name);
         let Some(value) = at.and_then(|at| values.get(at)) else {
             return false;
         };
         match self.slashes {
-            EncodedSlashes::Off => !has_encoded_slash(&request.path) && param.pattern.matches(value),
+            EncodedSlashes::Off => {
+                !has_encoded_slash(&request.path) && param.pattern.matches(value)
+            }
             EncodedSlashes::On => param.pattern.matches(&unescape_segment(value, true)),
             EncodedSlashes::NoDecode => param.pattern.matches(&unescape_segment(value, false)),
         }
@@ -101,16 +125,24 @@ impl Conditions {
     pub(crate) fn cover(&self, other: &Self) -> bool {
         let scheme = self.scheme.is_none() || self.scheme == other.scheme;
         let methods = self.methods.is_empty()
-            || (!other.methods.is_empty() && other.methods.iter().all(|method| self.methods.contains(method)));
+            || (!other.methods.is_empty()
+                && other
+                    .methods
+                    .iter()
+                    .all(|method| self.methods.contains(method)));
         let hosts = self.hosts.is_empty() || same(&self.hosts, &other.hosts);
         let params = self.params.iter().all(|param| {
             self.slashes == other.slashes
-                && other.params.iter().any(|twin| twin.name == param.name && twin.pattern.source == param.pattern.source)
+                && other.params.iter().any(|twin| {
+                    twin.name == param.name && twin.pattern.source == param.pattern.source
+                })
         });
         scheme && methods && hosts && params
     }
 }
 
 fn same(a: &[Pattern], b: &[Pattern]) -> bool {
-    a.len() == b.len() && a.iter().all(|pattern| b.iter().any(|twin| twin.source == pattern.source))
+    a.len() == b.len()
+        && a.iter()
+            .all(|pattern| b.iter().any(|twin| twin.source == pattern.source))
 }

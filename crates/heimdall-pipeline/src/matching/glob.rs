@@ -64,7 +64,11 @@ mod tests {
 
     #[test]
     fn globs_mean_what_they_mean_there() {
-        let takes = |glob: &str, separator, text: &str| regex::Regex::new(&to_regex(glob, separator).unwrap()).unwrap().is_match(text);
+        let takes = |glob: &str, separator, text: &str| {
+            regex::Regex::new(&to_regex(glob, separator).unwrap())
+                .unwrap()
+                .is_match(text)
+        };
         assert!(takes("{a,b}*.glob.example", '.', "b1.glob.example"));
         assert!(!takes("{a,b}*.glob.example", '.', "a.b.glob.example"));
         assert!(takes("[a-c]*", '/', "cx") && !takes("[a-c]*", '/', "dx"));

@@ -46,7 +46,10 @@ const FEW: usize = 8;
 impl Children {
     fn get(&self, segment: &str) -> Option<usize> {
         match self {
-            Self::Few(list) => list.iter().find(|(known, _)| &**known == segment).map(|(_, node)| *node),
+            Self::Few(list) => list
+                .iter()
+                .find(|(known, _)| &**known == segment)
+                .map(|(_, node)| *node),
             Self::Many(map) => map.get(segment).copied(),
         }
     }
@@ -82,7 +85,9 @@ fn segments(path: &str) -> Result<Vec<Segment<'_>>, PathError> {
             [b'*', ..] if parts.peek().is_some() => return Err(PathError::FreeWildcardInside),
             [b'*', ..] => Segment::Free(part.strip_prefix('*').unwrap_or_default()),
             [b':', ..] => Segment::Single(part.strip_prefix(':').unwrap_or_default()),
-            [b'\\', b'*' | b':' | b'\\', ..] => Segment::Static(part.strip_prefix('\\').unwrap_or_default()),
+            [b'\\', b'*' | b':' | b'\\', ..] => {
+                Segment::Static(part.strip_prefix('\\').unwrap_or_default())
+            }
             _ => Segment::Static(part),
         });
     }
@@ -146,7 +151,10 @@ impl PathTree {
     }
 
     pub(crate) fn places(&self) -> impl Iterator<Item = &[usize]> {
-        self.nodes.iter().map(|node| node.entries.as_slice()).filter(|entries| !entries.is_empty())
+        self.nodes
+            .iter()
+            .map(|node| node.entries.as_slice())
+            .filter(|entries| !entries.is_empty())
     }
 
     pub(crate) fn find(&self, path: &str, accept: &mut Accept<'_>) -> Option<Found> {
@@ -170,10 +178,10 @@ impl PathTree {
             None => (rest, None),
         };
         let down = |number: usize| self.nodes.get(number);
-        if let Some(child) = node.children.get(segment).and_then(down) {
-            if let Some(found) = self.descend(child, after, values, accept) {
-                return Some(found);
-            }
+        if let Some(child) = node.children.get(segment).and_then(down)
+            && let Some(found) = self.descend(child, after, values, accept)
+        {
+            return Some(found);
         }
         if let (false, Some(child)) = (segment.is_empty(), node.single.and_then(down)) {
             values.push(segment);
@@ -196,9 +204,22 @@ impl PathTree {
 }
 
 fn take(node: &Node, values: &[&str], accept: &mut Accept<'_>) -> Option<Found> {
-    let entry = node.entries.iter().copied().find(|entry| accept(*entry, &node.names, values))?;
-    let named = node.names.iter().zip(values).filter(|(name, _)| &***name != "*");
-    Some(Found { entry, captures: named.map(|(name, value)| (name.to_string(), (*value).to_owned())).collect() })
+    let entry = node
+        .entries
+        .iter()
+        .copied()
+        .find(|entry| accept(*entry, &node.names, values))?;
+    let named = node
+        .names
+        .iter()
+        .zip(values)
+        .filter(|(name, _)| &***name != "*");
+    Some(Found {
+        entry,
+        captures: named
+            .map(|(name, value)| (name.to_string(), (*value).to_owned()))
+            .collect(),
+    })
 }
 
 #[cfg(test)]
@@ -216,18 +237,41 @@ mod tests {
     }
 
     fn find(tree: &PathTree, path: &str) -> Option<(usize, Vec<(String, String)>)> {
-        tree.find(path, &mut |_, _, _| true).map(|found| (found.entry, found.captures))
+        tree.find(path, &mut |_, _, _| true)
+            .map(|found| (found.entry, found.captures))
     }
 
     #[test]
     fn static_beats_single_beats_free() {
-        let tree = tree(&["/files/readme", "/files/:name", "/files/*rest", "/files/:name/edit", "/dir/", "/", "/esc/\\:x"]);
-        let names = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>();
+        let tree = tree(&[
+            "/files/readme",
+            "/files/:name",
+            "/files/*rest",
+            "/files/:name/edit",
+            "/dir/",
+            "/",
+            "/esc/\\:x",
+        ]);
+        let names = |pairs: &[(&str, &str)]| {
+            pairs
+                .iter()
+                .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(find(&tree, "/files/readme"), Some((0, vec![])));
         assert_eq!(find(&tree, "/files/x"), Some((1, names(&[("name", "x")]))));
-        assert_eq!(find(&tree, "/files/x/edit"), Some((3, names(&[("name", "x")]))));
-        assert_eq!(find(&tree, "/files/x/y"), Some((2, names(&[("rest", "x/y")]))));
-        assert_eq!(find(&tree, "/files/x/"), Some((2, names(&[("rest", "x/")]))));
+        assert_eq!(
+            find(&tree, "/files/x/edit"),
+            Some((3, names(&[("name", "x")])))
+        );
+        assert_eq!(
+            find(&tree, "/files/x/y"),
+            Some((2, names(&[("rest", "x/y")])))
+        );
+        assert_eq!(
+            find(&tree, "/files/x/"),
+            Some((2, names(&[("rest", "x/")])))
+        );
         assert_eq!(find(&tree, "/files/"), None);
         assert_eq!(find(&tree, "/dir"), None);
         assert_eq!(find(&tree, "/dir/"), Some((4, vec![])));
@@ -238,18 +282,37 @@ mod tests {
     #[test]
     fn the_search_goes_back_and_keeps_captures() {
         let tree = tree(&["/lost/:one/*more", "/lost/:one/list/all", "/lost/a/b/c"]);
-        let names = |one: &str, more: &str| vec![("one".to_owned(), one.to_owned()), ("more".to_owned(), more.to_owned())];
-        assert_eq!(find(&tree, "/lost/x/list/other"), Some((0, names("x", "list/other"))));
+        let names = |one: &str, more: &str| {
+            vec![
+                ("one".to_owned(), one.to_owned()),
+                ("more".to_owned(), more.to_owned()),
+            ]
+        };
+        assert_eq!(
+            find(&tree, "/lost/x/list/other"),
+            Some((0, names("x", "list/other")))
+        );
         assert_eq!(find(&tree, "/lost/a/b/d"), Some((0, names("a", "b/d"))));
-        let refused = tree.find("/lost/x/list/all", &mut |entry, _, _| entry != 1).unwrap();
-        assert_eq!((refused.entry, refused.captures), (0, names("x", "list/all")));
+        let refused = tree
+            .find("/lost/x/list/all", &mut |entry, _, _| entry != 1)
+            .unwrap();
+        assert_eq!(
+            (refused.entry, refused.captures),
+            (0, names("x", "list/all"))
+        );
     }
 
     #[test]
     fn misplaced_and_misnamed_wildcards_are_refused() {
         let mut tree = tree(&["/a/:x/b"]);
-        assert_eq!(tree.insert("/a/**/b", 1), Err(PathError::FreeWildcardInside));
-        assert!(matches!(tree.insert("/a/:y/b", 1), Err(PathError::NamesDiffer(_))));
+        assert_eq!(
+            tree.insert("/a/**/b", 1),
+            Err(PathError::FreeWildcardInside)
+        );
+        assert!(matches!(
+            tree.insert("/a/:y/b", 1),
+            Err(PathError::NamesDiffer(_))
+        ));
         assert_eq!(tree.insert("/a/:y/c", 1), Ok(()));
         assert_eq!(tree.insert("a", 1), Err(PathError::NoSlash));
     }

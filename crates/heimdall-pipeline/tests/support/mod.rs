@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use heimdall_pipeline::{
-    Apis, Bearer, Config, Deps, Engine, Files, Hints, Http, HttpFault, HttpRequest, HttpResponse, Liveness, LoadErrors,
-    Mode, RawHead, Relaxed, Snapshot, Source, Standing, Timer, Verdict,
+    Apis, Bearer, Config, Deps, Engine, Files, Hints, Http, HttpFault, HttpRequest, HttpResponse,
+    Liveness, LoadErrors, Mode, RawHead, Relaxed, Snapshot, Source, Standing, Timer, Verdict,
 };
 use heimdall_types::{ManualClock, SeededRng, Timestamp};
 
@@ -26,8 +26,15 @@ pub struct TableHttp {
 impl TableHttp {
     pub fn answer(&self, url: &str, status: u16, body: &str) {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        let response = HttpResponse { status, headers, body: body.as_bytes().to_vec() };
-        self.answers.lock().unwrap().insert(url.to_owned(), response);
+        let response = HttpResponse {
+            status,
+            headers,
+            body: body.as_bytes().to_vec(),
+        };
+        self.answers
+            .lock()
+            .unwrap()
+            .insert(url.to_owned(), response);
     }
 
     pub fn count(&self) -> usize {
@@ -60,7 +67,10 @@ pub struct TableFiles(pub HashMap<String, Vec<u8>>);
 
 impl Files for TableFiles {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        self.0.get(path).cloned().ok_or_else(|| format!("`{path}` is not there"))
+        self.0
+            .get(path)
+            .cloned()
+            .ok_or_else(|| format!("`{path}` is not there"))
     }
 }
 
@@ -73,11 +83,17 @@ impl Liveness for FixedLiveness {
     }
 
     fn hints_for_permission(&self, _: &str, _: &str) -> Hints {
-        Hints { requestable_roles: vec!["billing-admin".into()], portal_host: Some("https://portal.example".into()) }
+        Hints {
+            requestable_roles: vec!["billing-admin".into()],
+            portal_host: Some("https://portal.example".into()),
+        }
     }
 
     fn hints_for_role(&self, _: &str, role: &str) -> Hints {
-        Hints { requestable_roles: vec![role.to_owned()], portal_host: Some("https://portal.example".into()) }
+        Hints {
+            requestable_roles: vec![role.to_owned()],
+            portal_host: Some("https://portal.example".into()),
+        }
     }
 }
 
@@ -118,7 +134,10 @@ impl Default for Bench {
 
 impl Bench {
     pub fn engine(&self, config: &str) -> Result<Engine, LoadErrors> {
-        let source = Source { name: "config.yaml".into(), text: config.into() };
+        let source = Source {
+            name: "config.yaml".into(),
+            text: config.into(),
+        };
         let config = Config::parse(&source, &|_| None, &[], "X_")?;
         let deps = Deps {
             http: self.http.clone(),
@@ -132,16 +151,25 @@ impl Bench {
     }
 
     pub fn snapshot(&self, config: &str, rules: &str) -> Live {
-        let engine = self.engine(config).unwrap_or_else(|errors| panic!("{errors}"));
-        let set = engine.compile(&set("rules.yaml", rules)).unwrap_or_else(|errors| panic!("{errors}"));
-        let snapshot = engine.snapshot(&[set]).unwrap_or_else(|errors| panic!("{errors}"));
+        let engine = self
+            .engine(config)
+            .unwrap_or_else(|errors| panic!("{errors}"));
+        let set = engine
+            .compile(&set("rules.yaml", rules))
+            .unwrap_or_else(|errors| panic!("{errors}"));
+        let snapshot = engine
+            .snapshot(&[set])
+            .unwrap_or_else(|errors| panic!("{errors}"));
         Live { engine, snapshot }
     }
 }
 
 /// A rule set of these rules.
 pub fn set(name: &str, rules: &str) -> Source {
-    Source { name: name.into(), text: format!("version: \"1alpha4\"\nrules:\n{rules}") }
+    Source {
+        name: name.into(),
+        text: format!("version: \"1alpha4\"\nrules:\n{rules}"),
+    }
 }
 
 /// Something that judges.
@@ -152,8 +180,10 @@ pub struct Live {
 
 impl Live {
     pub fn judge(&self, target: &str, headers: &[(&str, &str)]) -> Verdict {
-        let headers: Vec<(String, String)> =
-            headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let headers: Vec<(String, String)> = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         let raw = RawHead {
             method: "GET",
             target,
@@ -185,7 +215,11 @@ pub fn header(verdict: &Verdict, name: &str) -> Vec<String> {
         Verdict::Accept(accept) => &accept.headers,
         Verdict::Respond(respond) => &respond.headers,
     };
-    headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_string()).collect()
+    headers
+        .iter()
+        .filter(|(known, _)| known.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.to_string())
+        .collect()
 }
 
 /// Doubles are always ready, so polling is enough.
