@@ -42,8 +42,10 @@ impl ApprovalStore for Store {
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, Fault> {
-        self.read(Scope::System, |c| Ok(earliest(c)?.map(Timestamp::from_millis)))
-            .await
+        self.read(Scope::System, |c| {
+            Ok(earliest(c)?.map(Timestamp::from_millis))
+        })
+        .await
     }
 
     async fn apply(&self, transition: Transition) -> Result<(), Fault> {

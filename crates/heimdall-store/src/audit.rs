@@ -1,10 +1,14 @@
 //! The audit: append-only, each row chained to the one before by its hash.
 
+mod records;
 mod verify;
 
 use crate::hash;
 
-pub use verify::{AuditFault, AuditReport, Checkpoint, CheckpointVerifier, Signature};
+pub use records::{AuditFilter, AuditRecord, ExportError};
+pub use verify::{
+    AuditFault, AuditReport, Checkpoint, CheckpointVerifier, Signature, checkpoint_verifier,
+};
 
 /// What the hash of a row covers: exactly the stored texts.
 pub(crate) struct Content<'a> {

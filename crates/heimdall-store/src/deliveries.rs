@@ -276,3 +276,201 @@ fn disabled(app: &AppId, webhook: &str, delivery: &Delivery, outcome: &Outcome) 
         notices: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use heimdall_types::{DeliveryId, SeededRng};
+
+    use super::*;
+    use crate::store::StoreSettings;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+    const UNTIL: Timestamp = Timestamp::from_millis(1_800_000_040_000);
+
+    struct World {
+        store: Store,
+        app: AppId,
+    }
+
+    impl World {
+        async fn with(endpoints: &'static [(&'static str, &'static str)]) -> Self {
+            let rng = SeededRng::new(3);
+            let root = RootKey::generate(&rng);
+            let app = AppId::generate(NOW, &rng);
+            let mut settings = StoreSettings::new("sqlite::memory:");
+            settings.root_key = Some(Arc::new(root.clone()));
+            let world = Self {
+                store: Store::open(&settings).unwrap(),
+                app,
+            };
+            for (seed, (host, events)) in (0..).zip(endpoints) {
+                let id =
+                    heimdall_types::WebhookId::generate(NOW, &SeededRng::new(seed)).to_string();
+                let seal = |text: &str| {
+                    crypto::base64(&root.seal(&format!("webhook:{id}"), text.as_bytes(), &rng))
+                };
+                let secrets = json!([{"sealed": seal("whsec_new")}, {"sealed": seal("whsec_old"), "until": NOW.plus(Duration::from_secs(5))}]);
+                let (app, url, secrets) = (
+                    world.app.clone(),
+                    format!("https://{host}/"),
+                    secrets.to_string(),
+                );
+                world
+                    .store
+                    .write(&world.app, move |c| {
+                        let row = (
+                            webhooks::app_id.eq(app.as_str()),
+                            webhooks::id.eq(&id),
+                            webhooks::version.eq(1),
+                            webhooks::url.eq(&url),
+                            webhooks::events.eq(events),
+                            webhooks::enabled.eq(true),
+                            webhooks::secrets.eq(&secrets),
+                            webhooks::body.eq("{}"),
+                        );
+                        Ok(query!(c => diesel::insert_into(webhooks::table).values(row).execute(c))?)
+                    })
+                    .await
+                    .unwrap();
+            }
+            world
+        }
+
+        async fn happen(&self, n: u64, kind: &str) {
+            let at = NOW.minus(Duration::from_millis(10 - n));
+            let (app, id) = (self.app.clone(), EventId::generate(at, &SeededRng::new(n)));
+            let event = FeedEvent {
+                id,
+                app_id: app.clone(),
+                at,
+                kind: kind.to_owned(),
+                data: json!({"b": 1, "a": n}),
+            };
+            let entry = AuditEntry {
+                app_id: Some(app),
+                at,
+                actor: Actor::System,
+                action: kind.to_owned(),
+                target: String::new(),
+                data: json!({}),
+            };
+            let journal = Journal {
+                audit: vec![entry],
+                events: vec![event],
+                notices: vec![],
+            };
+            self.store
+                .write(&self.app, move |c| journal::write(c, &journal))
+                .await
+                .unwrap();
+        }
+
+        async fn lease(&self, now: Timestamp) -> Vec<Delivery> {
+            Deliveries::lease(&self.store, now, UNTIL, 10)
+                .await
+                .unwrap()
+        }
+    }
+
+    fn outcome(status: u16) -> Outcome {
+        Outcome {
+            at: NOW,
+            status: Some(status),
+            error: None,
+            took_ms: 3,
+        }
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_gets_the_events_it_asked_for_one_at_a_time() {
+        let world = World::with(&[
+            ("all", "[]"),
+            ("users", r#"["user.*"]"#),
+            ("roles", r#"["role.created"]"#),
+        ])
+        .await;
+        world.happen(1, "user.created").await;
+        world.happen(2, "user.updated").await;
+        let first = world.lease(NOW).await;
+        let mut urls: Vec<_> = first.iter().map(|delivery| delivery.url.as_str()).collect();
+        urls.sort_unstable();
+        assert_eq!(urls, ["https://all/", "https://users/"]);
+        assert!(
+            world.lease(NOW).await.is_empty(),
+            "what is under way holds its endpoint"
+        );
+        assert_eq!(
+            first[0].body,
+            r#"{"type":"user.created","data":{"a":1,"b":1}}"#
+        );
+        assert_eq!(
+            first[0]
+                .secrets
+                .iter()
+                .map(Secret::expose)
+                .collect::<Vec<_>>(),
+            ["whsec_new", "whsec_old"]
+        );
+        for delivery in &first {
+            world
+                .store
+                .record(delivery, &outcome(200), Fate::Delivered)
+                .await
+                .unwrap();
+        }
+        let second = world.lease(NOW.plus(Duration::from_secs(6))).await;
+        assert_eq!(second.len(), 2);
+        assert_ne!(second[0].event_id, first[0].event_id);
+        assert_eq!(second[0].secrets.len(), 1, "the old secret has ended");
+        assert_eq!(
+            world.lease(UNTIL).await.len(),
+            2,
+            "a lease that ran out is taken again"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_failed_delivery_keeps_its_ids_and_bytes_and_a_disabled_endpoint_gets_no_more() {
+        let world = World::with(&[("one", "[]")]).await;
+        world.happen(1, "user.created").await;
+        let first = world.lease(NOW).await.remove(0);
+        let later = NOW.plus(Duration::from_secs(5));
+        world
+            .store
+            .record(&first, &outcome(500), Fate::Again(later))
+            .await
+            .unwrap();
+        assert!(world.lease(NOW).await.is_empty());
+        let again = world.lease(later).await.remove(0);
+        assert_eq!(
+            (&again.id, &again.event_id, &again.body, again.attempts),
+            (&first.id, &first.event_id, &first.body, 1)
+        );
+        world
+            .store
+            .record(&again, &outcome(410), Fate::Disable)
+            .await
+            .unwrap();
+        world.happen(2, "user.updated").await;
+        assert!(world.lease(UNTIL).await.is_empty());
+        let kinds: Vec<_> = world
+            .store
+            .events(&world.app, 0, &[], 10)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|e| e.event.kind)
+            .collect();
+        assert_eq!(kinds, ["user.created", "webhook.disabled", "user.updated"]);
+    }
+
+    #[test]
+    fn ids_of_deliveries_follow_from_endpoint_and_event() {
+        let id = |from: &[&str]| DeliveryId::generate(NOW, &Derived::new(from));
+        assert_eq!(id(&["whk_1", "evt_1"]), id(&["whk_1", "evt_1"]));
+        assert_ne!(id(&["whk_1", "evt_1"]), id(&["whk_1e", "vt_1"]));
+    }
+}

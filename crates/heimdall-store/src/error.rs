@@ -30,7 +30,7 @@ pub enum OpenError {
     /// The role that logged in could go round row-level security.
     #[error(
         "the service must not log in to PostgreSQL as `{role}`, which is {what}: row-level security would not hold it; \
-         run `heimdall migrate` as the owner and let the service log in as a role that is only a member of \
+         run `heimdall migrate` as the owner and let the service log in as a role (LOGIN NOINHERIT) that is only a member of \
          `{app}` and `{system}`",
         app = crate::APP_ROLE, system = crate::SYSTEM_ROLE
     )]

@@ -72,6 +72,7 @@ mod audit;
 mod conn;
 mod deliveries;
 mod documents;
+mod dump;
 mod error;
 mod feed;
 mod hash;
@@ -86,8 +87,12 @@ mod schema;
 mod signal;
 mod sqlite;
 mod store;
+mod tenant;
 
-pub use audit::{AuditFault, AuditReport, Checkpoint, CheckpointVerifier, Signature};
+pub use audit::{
+    AuditFault, AuditFilter, AuditRecord, AuditReport, Checkpoint, CheckpointVerifier, ExportError,
+    Signature, checkpoint_verifier,
+};
 pub use conn::Scope;
 pub use documents::Document;
 pub use error::OpenError;

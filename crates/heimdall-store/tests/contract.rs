@@ -81,5 +81,8 @@ contract! {
         a_commit_is_told_to_those_who_subscribed
         an_idempotency_key_answers_for_the_first_request
         a_journal_of_another_app_is_refused
-        every_row_of_many_writers_is_chained;
+        every_row_of_many_writers_is_chained
+        a_dump_fills_an_empty_database_of_either_kind
+        keys_are_kept_and_removed_ones_not_given_out
+        the_audit_is_shown_by_page_and_filter_and_signed;
 }

@@ -13,7 +13,10 @@ use crate::schema::approval::{approval_events, approval_waits, approvals, grants
 
 /// The one App that a transition is about.
 pub(super) fn app_of(transition: &Transition) -> Option<AppId> {
-    let approval = transition.approval.iter().map(|(approval, ..)| &approval.app_id);
+    let approval = transition
+        .approval
+        .iter()
+        .map(|(approval, ..)| &approval.app_id);
     let requests = transition.requests.iter().map(|request| &request.app_id);
     let grants = transition.grants.iter().map(|grant| &grant.app_id);
     approval.chain(requests).chain(grants).next().cloned()
@@ -31,13 +34,17 @@ pub(super) fn apply(c: &mut Conn<'_>, transition: &Transition) -> JobResult<()> 
         put_grant(c, grant)?;
     }
     for (app, user, at) in &transition.authority {
-        let _ = at;
-        c.touched.of(Some(app)).users.push(user.clone());
+        crate::tenant::note_user(c, app, user, *at)?;
     }
     journal::write(c, &transition.journal)
 }
 
-fn put_approval(c: &mut Conn<'_>, approval: &Approval, expected: i64, events: &[Event]) -> JobResult<()> {
+fn put_approval(
+    c: &mut Conn<'_>,
+    approval: &Approval,
+    expected: i64,
+    events: &[Event],
+) -> JobResult<()> {
     let (app, id) = (approval.app_id.as_str(), approval.id.as_str());
     let version = expected + i64::try_from(events.len()).unwrap_or(i64::MAX);
     let body = serde_json::to_string(approval)?;
@@ -86,9 +93,16 @@ fn put_waits(c: &mut Conn<'_>, approval: &Approval) -> JobResult<()> {
         approval_waits::table.filter(approval_waits::app_id.eq(app)).filter(approval_waits::approval_id.eq(id)),
     )
     .execute(c))?;
-    let active = approval.steps.iter().filter(|step| step.state == StepState::Active);
-    let open = active.flat_map(|step| &step.seats).filter(|seat| seat.vote.is_none());
-    let holders: BTreeSet<String> = open.flat_map(|seat| super::requests::holders(&seat.person)).collect();
+    let active = approval
+        .steps
+        .iter()
+        .filter(|step| step.state == StepState::Active);
+    let open = active
+        .flat_map(|step| &step.seats)
+        .filter(|seat| seat.vote.is_none());
+    let holders: BTreeSet<String> = open
+        .flat_map(|seat| super::requests::holders(&seat.person))
+        .collect();
     for holder in holders {
         query!(c => diesel::insert_into(approval_waits::table)
             .values((
@@ -164,4 +178,3 @@ fn put_grant(c: &mut Conn<'_>, grant: &Grant) -> JobResult<()> {
     .execute(c))?;
     one(rows)
 }
-

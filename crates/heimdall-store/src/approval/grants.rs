@@ -57,7 +57,12 @@ impl Grants for Store {
         .await
     }
 
-    async fn grants(&self, app: &AppId, filter: &GrantFilter, page: &PageRequest) -> Result<Page<Grant>, Fault> {
+    async fn grants(
+        &self,
+        app: &AppId,
+        filter: &GrantFilter,
+        page: &PageRequest,
+    ) -> Result<Page<Grant>, Fault> {
         let (own, filter, page) = (app.clone(), filter.clone(), page.clone());
         self.read(app, move |c| {
             let rows = query!(c => {

@@ -12,7 +12,8 @@ use crate::store::Store;
 /// The keys under which somebody is waited for.
 pub(super) fn holders(person: &Person) -> Vec<String> {
     let mail = person.email.iter().map(|email| format!("mail:{email}"));
-    mail.chain(person.account.iter().map(|id| format!("account:{id}"))).collect()
+    mail.chain(person.account.iter().map(|id| format!("account:{id}")))
+        .collect()
 }
 
 fn parse(body: &str) -> JobResult<Request> {
@@ -20,7 +21,10 @@ fn parse(body: &str) -> JobResult<Request> {
 }
 
 fn page_of(rows: Vec<String>, limit: u32) -> JobResult<Page<Request>> {
-    let all = rows.iter().map(|body| parse(body)).collect::<JobResult<Vec<_>>>()?;
+    let all = rows
+        .iter()
+        .map(|body| parse(body))
+        .collect::<JobResult<Vec<_>>>()?;
     Ok(Page::cut(all, limit, |request| request.id.to_string()))
 }
 
@@ -51,7 +55,11 @@ impl Requests for Store {
         .await
     }
 
-    async fn request_of(&self, app: &AppId, approval: &ApprovalId) -> Result<Option<Request>, Fault> {
+    async fn request_of(
+        &self,
+        app: &AppId,
+        approval: &ApprovalId,
+    ) -> Result<Option<Request>, Fault> {
         let (own, approval) = (app.clone(), approval.clone());
         self.read(app, move |c| {
             let body: Option<String> = query!(c => requests::table
@@ -65,7 +73,12 @@ impl Requests for Store {
         .await
     }
 
-    async fn requests(&self, app: &AppId, filter: &RequestFilter, page: &PageRequest) -> Result<Page<Request>, Fault> {
+    async fn requests(
+        &self,
+        app: &AppId,
+        filter: &RequestFilter,
+        page: &PageRequest,
+    ) -> Result<Page<Request>, Fault> {
         let (own, filter, page) = (app.clone(), filter.clone(), page.clone());
         self.read(app, move |c| {
             let rows: Vec<String> = query!(c => {
@@ -86,7 +99,12 @@ impl Requests for Store {
         .await
     }
 
-    async fn inbox(&self, app: &AppId, person: &Person, page: &PageRequest) -> Result<Page<Request>, Fault> {
+    async fn inbox(
+        &self,
+        app: &AppId,
+        person: &Person,
+        page: &PageRequest,
+    ) -> Result<Page<Request>, Fault> {
         let (own, holders, page) = (app.clone(), holders(person), page.clone());
         self.read(app, move |c| {
             let waiting = approval_waits::table

@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use diesel::prelude::*;
+use heimdall_token::{PublicKeys, Signer, Unverified};
 use heimdall_types::{Fault, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -143,6 +146,33 @@ pub enum Signature {
     UnknownKey,
 }
 
+/// The `typ` of a checkpoint's token.
+const CHECKPOINT: &str = "heimdall-checkpoint+jwt";
+
+/// Checks checkpoints against these keys.
+pub fn checkpoint_verifier(keys: Arc<PublicKeys>) -> impl Fn(&str) -> Signature + Send + Sync {
+    move |token| {
+        let Ok(token) = Unverified::parse(token) else {
+            return Signature::Broken;
+        };
+        if token.typ().as_deref() != Some(CHECKPOINT) {
+            return Signature::Broken;
+        }
+        let Ok(Some(kid)) = token.kid() else {
+            return Signature::Broken;
+        };
+        let Some(key) = keys.get(kid) else {
+            return Signature::UnknownKey;
+        };
+        match std::str::from_utf8(token.payload()) {
+            Ok(claims) if token.verify_signature(key, key.algorithm()) => {
+                Signature::Holds(claims.to_owned())
+            }
+            _ => Signature::Broken,
+        }
+    }
+}
+
 /// Checks the token of a checkpoint.
 pub type CheckpointVerifier = dyn Fn(&str) -> Signature + Send + Sync;
 
@@ -208,12 +238,12 @@ impl Store {
     /// Signs the end of the audit and keeps the signature; `None` when there is nothing new since the last.
     ///
     /// # Errors
-    /// [`Fault::Unavailable`] when the database does not answer, or what `sign` gives.
+    /// [`Fault::Unavailable`] when the database does not answer, or a key that cannot sign.
     pub async fn checkpoint_audit(
         &self,
         now: Timestamp,
         issuer: Option<&str>,
-        sign: impl Fn(&str) -> Result<String, Fault> + Send,
+        signer: &Signer,
     ) -> Result<Option<Checkpoint>, Fault> {
         let (head, known) = self
             .read(Scope::System, |c| {
@@ -233,7 +263,9 @@ impl Store {
         };
         let claims = serde_json::to_string(&checkpoint)
             .map_err(|error| Fault::Corrupt(error.to_string()))?;
-        let token = sign(&claims)?;
+        let token = signer
+            .sign_json(Some(CHECKPOINT), &claims)
+            .map_err(|error| Fault::Unavailable(error.to_string()))?;
         self.write(Scope::System, move |c| {
             let row = (
                 audit_checkpoints::seq.eq(head.audit_seq),

@@ -15,7 +15,7 @@ BEGIN
             EXECUTE format('GRANT %I TO %I', name, current_user);
         END IF;
         EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', current_schema(), name);
-        EXECUTE format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA %I TO %I', current_schema(), name);
+        EXECUTE format('GRANT USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA %I TO %I', current_schema(), name);
     END LOOP;
 
     FOR target IN

@@ -1,10 +1,15 @@
+use std::sync::Arc;
 use std::time::Duration;
 
-use heimdall_notifier::Outbox as _;
-use heimdall_store::{Committed, Repetition, Signature, Store};
+use heimdall_notifier::Outbox;
+use heimdall_store::{AuditFilter, Committed, Repetition, Signature, Store, checkpoint_verifier};
+use heimdall_token::{
+    Algorithm, KeyChange, KeyRecord, KeyState, KeyStore as _, KeyTransition, PublicKeys, Signer,
+    SigningKey,
+};
 use heimdall_types::{
-    Actor, AppId, AuditEntry, EventId, Fault, FeedEvent, Journal, Notice, NoticeId, PageRequest,
-    SeededRng, Timestamp,
+    Actor, AppId, AuditEntry, Cursor, EventId, Fault, FeedEvent, Journal, Notice, NoticeId,
+    PageRequest, SeededRng, Timestamp,
 };
 use serde_json::json;
 
@@ -80,10 +85,13 @@ pub(crate) async fn a_lease_is_held_by_one_until_it_ends(store: Store) {
         "not due yet"
     );
 
-    let held = store.lease(NOW, later(60), 10).await.unwrap();
+    let held = Outbox::lease(&store, NOW, later(60), 10).await.unwrap();
     assert_eq!(held.len(), 2);
     assert!(
-        store.lease(NOW, later(60), 10).await.unwrap().is_empty(),
+        Outbox::lease(&store, NOW, later(60), 10)
+            .await
+            .unwrap()
+            .is_empty(),
         "both are held"
     );
     store.sent(&held[0].notice.id, NOW).await.unwrap();
@@ -98,10 +106,14 @@ pub(crate) async fn a_lease_is_held_by_one_until_it_ends(store: Store) {
             .unwrap()
             .is_empty()
     );
-    let again = store.lease(later(5), later(60), 10).await.unwrap();
+    let again = Outbox::lease(&store, later(5), later(60), 10)
+        .await
+        .unwrap();
     assert_eq!((again.len(), again[0].attempts), (1, 1));
     assert_eq!(again[0].notice.id, held[1].notice.id);
-    let after_a_crash = store.lease(later(61), later(120), 10).await.unwrap();
+    let after_a_crash = Outbox::lease(&store, later(61), later(120), 10)
+        .await
+        .unwrap();
     assert_eq!(
         after_a_crash.len(),
         1,
@@ -118,7 +130,7 @@ pub(crate) async fn a_buried_notice_stays_visible_and_can_be_sent_again(store: S
         notices: vec![mail.clone()],
     };
     leave(&store, &app, "k", journal).await.unwrap();
-    store.lease(NOW, later(60), 10).await.unwrap();
+    Outbox::lease(&store, NOW, later(60), 10).await.unwrap();
     store
         .bury(&mail.id, later(1), "550 no such user")
         .await
@@ -151,7 +163,10 @@ pub(crate) async fn a_buried_notice_stays_visible_and_can_be_sent_again(store: S
         "it is no dead letter any more"
     );
     assert_eq!(
-        store.lease(later(200), later(300), 10).await.unwrap().len(),
+        Outbox::lease(&store, later(200), later(300), 10)
+            .await
+            .unwrap()
+            .len(),
         1
     );
 }
@@ -194,7 +209,7 @@ pub(crate) async fn an_undone_document_leaves_no_audit_behind(store: Store) {
 
 /// Waits until `rows` audit rows are chained (on SQLite they are at once) and the chain holds.
 async fn settled(store: &Store, rows: i64) {
-    for _ in 0..100 {
+    for _ in 0..200 {
         let report = store
             .verify_audit(&|_| Signature::UnknownKey)
             .await
@@ -363,4 +378,263 @@ pub(crate) async fn every_row_of_many_writers_is_chained(store: Store) {
         writer.await.unwrap();
     }
     settled(&store, 80).await;
+}
+
+pub(crate) async fn a_dump_fills_an_empty_database_of_either_kind(store: Store) {
+    let app = app(1);
+    for n in 0..3 {
+        let journal = Journal {
+            audit: vec![entry(Some(&app), "a"), entry(None, "b")],
+            events: vec![event(&app, n, "user.created")],
+            notices: vec![notice(&app, n)],
+        };
+        store
+            .put_document(
+                None,
+                &n.to_string(),
+                None,
+                &json!({"ü": [n, null, true]}),
+                Journal::default(),
+            )
+            .await
+            .unwrap();
+        // An App's job tells of that App only; this journal needs the wider scope.
+        let record = KeyRecord {
+            kid: format!("k{n}"),
+            ..key(n)
+        };
+        let changes = vec![KeyChange {
+            record,
+            expected: None,
+        }];
+        store
+            .apply(KeyTransition { changes, journal })
+            .await
+            .unwrap();
+    }
+    settled(&store, 6).await;
+    let folder = crate::Folder(crate::folder());
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let file = folder.0.join("dump");
+    let rows = store.dump(&file).await.unwrap();
+    assert!(store.dump(&file).await.is_err(), "nothing is overwritten");
+    assert!(
+        store.load_dump(&file, NOW).await.is_err(),
+        "the database is not empty"
+    );
+    let end = store
+        .verify_audit(&|_| Signature::UnknownKey)
+        .await
+        .unwrap()
+        .end;
+
+    let text = std::fs::read_to_string(&file).unwrap();
+    let cut = folder.0.join("cut");
+    std::fs::write(&cut, text.rsplit_once("\n{").unwrap().0).unwrap();
+    for (target, _folder) in [crate::memory(), crate::sqlite(), crate::on_postgres()] {
+        assert!(
+            target.load_dump(&cut, NOW).await.is_err(),
+            "it was cut short"
+        );
+        assert_eq!(target.document(None, "restored").await.unwrap(), None);
+        assert_eq!(target.load_dump(&file, NOW).await.unwrap(), rows);
+        settled(&target, 6).await;
+        assert_eq!(
+            target
+                .verify_audit(&|_| Signature::UnknownKey)
+                .await
+                .unwrap()
+                .end,
+            end
+        );
+        assert_eq!(
+            Outbox::lease(&target, NOW, later(60), 10)
+                .await
+                .unwrap()
+                .len(),
+            3
+        );
+        assert_eq!(target.load().await.unwrap(), store.load().await.unwrap());
+        assert!(target.document(None, "restored").await.unwrap().is_some());
+        let journal = Journal {
+            audit: vec![entry(Some(&app), "after")],
+            ..Journal::default()
+        };
+        leave(&target, &app, "after", journal).await.unwrap();
+        settled(&target, 7).await;
+    }
+}
+
+fn key(n: u64) -> KeyRecord {
+    KeyRecord {
+        kid: "kid".to_owned(),
+        algorithm: Algorithm::Es256,
+        state: KeyState::Active,
+        created_at: NOW,
+        activates_at: NOW,
+        retired_at: None,
+        removes_at: None,
+        sealed: vec![0, 255, u8::try_from(n).unwrap()],
+        version: 1,
+    }
+}
+
+pub(crate) async fn keys_are_kept_and_removed_ones_not_given_out(store: Store) {
+    let put = async |record: KeyRecord, expected| {
+        let journal = Journal {
+            audit: vec![entry(None, &record.kid)],
+            ..Journal::default()
+        };
+        store
+            .apply(KeyTransition {
+                changes: vec![KeyChange { record, expected }],
+                journal,
+            })
+            .await
+    };
+    put(key(1), None).await.unwrap();
+    assert_eq!(store.load().await.unwrap(), [key(1)]);
+    assert_eq!(put(key(2), None).await, Err(Fault::Conflict), "it exists");
+    let gone = KeyRecord {
+        state: KeyState::Removed,
+        sealed: vec![],
+        version: 2,
+        ..key(1)
+    };
+    assert_eq!(put(gone.clone(), Some(7)).await, Err(Fault::Conflict));
+    put(gone, Some(1)).await.unwrap();
+    assert_eq!(store.load().await.unwrap(), []);
+    settled(&store, 2).await;
+}
+
+pub(crate) async fn the_audit_is_shown_by_page_and_filter_and_signed(store: Store) {
+    let (app, other) = (app(1), app(2));
+    for (n, own) in [(1, &app), (2, &other), (3, &app), (4, &app)] {
+        let mut row = entry(Some(own), &format!("usr_{n}"));
+        row.action = if n == 4 {
+            "role_x.assigned"
+        } else {
+            "role%.assigned"
+        }
+        .to_owned();
+        row.actor = Actor::User {
+            id: format!("usr_{n}"),
+        };
+        leave(
+            &store,
+            own,
+            &n.to_string(),
+            Journal {
+                audit: vec![row],
+                ..Journal::default()
+            },
+        )
+        .await
+        .unwrap();
+    }
+    settled(&store, 4).await;
+    let page = |limit, cursor| PageRequest { limit, cursor };
+    let first = store
+        .audit(Some(&app), &AuditFilter::default(), &page(2, None))
+        .await
+        .unwrap();
+    let targets: Vec<_> = first.data.iter().map(|row| row.target.as_str()).collect();
+    assert_eq!(targets, ["usr_4", "usr_3"]);
+    let cursor = Cursor::decode(&first.next_cursor.unwrap()).unwrap();
+    let rest = store
+        .audit(Some(&app), &AuditFilter::default(), &page(2, Some(cursor)))
+        .await
+        .unwrap();
+    assert_eq!((rest.data.len(), rest.next_cursor), (1, None));
+    for (filter, count) in [
+        (
+            AuditFilter {
+                action: Some("role%*".to_owned()),
+                ..AuditFilter::default()
+            },
+            3,
+        ),
+        (
+            AuditFilter {
+                actor: Some("usr_2".to_owned()),
+                ..AuditFilter::default()
+            },
+            1,
+        ),
+        (
+            AuditFilter {
+                actor: Some("usr_".to_owned()),
+                ..AuditFilter::default()
+            },
+            0,
+        ),
+        (
+            AuditFilter {
+                target: Some("usr_3".to_owned()),
+                ..AuditFilter::default()
+            },
+            1,
+        ),
+        (
+            AuditFilter {
+                until: Some(NOW),
+                ..AuditFilter::default()
+            },
+            0,
+        ),
+    ] {
+        assert_eq!(
+            store
+                .audit(None, &filter, &PageRequest::first())
+                .await
+                .unwrap()
+                .data
+                .len(),
+            count,
+            "{filter:?}"
+        );
+    }
+
+    let signing = Arc::new(SigningKey::generate(Algorithm::Es256).unwrap());
+    let keys = Arc::new(PublicKeys::of([signing.public().clone()]));
+    let signer = Signer::new(signing);
+    assert_eq!(
+        store
+            .checkpoint_audit(NOW, None, &signer)
+            .await
+            .unwrap()
+            .unwrap()
+            .seq,
+        4
+    );
+    assert_eq!(
+        store.checkpoint_audit(NOW, None, &signer).await.unwrap(),
+        None,
+        "nothing is new"
+    );
+    let report = store
+        .verify_audit(&checkpoint_verifier(keys))
+        .await
+        .unwrap();
+    assert_eq!((report.checkpoints, report.faults), (1, vec![]));
+    let strange = store
+        .verify_audit(&checkpoint_verifier(Arc::default()))
+        .await
+        .unwrap();
+    assert_eq!((strange.checkpoints, strange.unknown_keys), (0, 1));
+
+    let mut out = Vec::new();
+    assert_eq!(store.export_audit(Some(&app), &mut out).await.unwrap(), 5);
+    let lines: Vec<serde_json::Value> = out
+        .split(|b| *b == b'\n')
+        .filter(|l| !l.is_empty())
+        .map(|l| serde_json::from_slice(l).unwrap())
+        .collect();
+    assert_eq!(lines[0]["target"], "usr_1");
+    assert_eq!(
+        lines[1].get("target"),
+        None,
+        "a row of another App shows its hashes only"
+    );
+    assert!(lines[1]["content_hash"].is_string() && lines[4]["checkpoint"].is_string());
 }
