@@ -1,0 +1,196 @@
+//! Everything in the database as JSON lines, for backups and for moving between the two databases.
+//!
+//! The first line names the format, then come the tables in an order in which each stands behind those it refers to,
+//! then one line a row, and the last line counts: a file that was cut short is not taken for a whole one.
+
+mod tables;
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use heimdall_types::{Fault, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::conn::{Conn, JobResult, Scope, query};
+use crate::documents;
+use crate::journal;
+use crate::schema::foundation::audit;
+use crate::store::Store;
+
+const FORMAT: &str = "heimdall dump 1";
+/// So many rows go into one statement.
+const CHUNK: usize = 200;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    format: String,
+    tables: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line<'a> {
+    t: String,
+    #[serde(borrow)]
+    r: &'a RawValue,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Footer {
+    rows: u64,
+}
+
+fn broken(error: impl ToString) -> Fault {
+    Fault::Unavailable(error.to_string())
+}
+
+impl Store {
+    /// Writes one consistent picture of everything to `file`, which must not exist; others go on working meanwhile.
+    /// The file holds what the database holds (mail addresses, sealed keys): it is readable by its owner alone.
+    /// Returns the number of rows.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`] with the reason: the database's or the file's.
+    pub async fn dump(&self, file: &Path) -> Result<u64, Fault> {
+        let partial = PathBuf::from(format!("{}.partial", file.display()));
+        if file.exists() {
+            return Err(Fault::Unavailable(format!(
+                "`{}` exists already",
+                file.display()
+            )));
+        }
+        let target = partial.clone();
+        let rows = self.read(Scope::System, move |c| write(c, &target)).await;
+        let rows = rows.inspect_err(|_| drop(std::fs::remove_file(&partial)))?;
+        std::fs::rename(&partial, file).map_err(broken)?;
+        Ok(rows)
+    }
+
+    /// Fills this empty database from a dump of either database, wholly or not at all, and marks it as restored at
+    /// `now`, which ends what might have been used up since the dump was taken. Returns the number of rows.
+    ///
+    /// # Errors
+    /// [`Fault::Conflict`] when the database is not empty; [`Fault::Corrupt`] when the file is no whole dump, or was
+    /// made by a newer version.
+    pub async fn load_dump(&self, file: &Path, now: Timestamp) -> Result<u64, Fault> {
+        let file = file.to_owned();
+        self.write(Scope::System, move |c| {
+            let rows = read(c, &file)?;
+            let restored = documents::find(c, "", "restored")?;
+            let body = serde_json::json!({ "at": now.to_rfc3339() }).to_string();
+            documents::put(
+                c,
+                "",
+                "restored",
+                restored.map(|document| document.version),
+                &body,
+            )?;
+            *c.touched.of(None) = crate::Committed::all();
+            Ok(rows)
+        })
+        .await
+    }
+}
+
+fn create(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn write(c: &mut Conn<'_>, file: &Path) -> JobResult<u64> {
+    let tables = tables::in_order(c)?;
+    let mut out = BufWriter::new(create(file).map_err(broken)?);
+    let names = tables.iter().map(|table| table.name.clone()).collect();
+    line(
+        &mut out,
+        &Header {
+            format: FORMAT.to_owned(),
+            tables: names,
+        },
+    )?;
+    let mut rows = 0;
+    for table in &tables {
+        tables::each_row(c, table, &mut |row| {
+            rows += 1;
+            line(
+                &mut out,
+                &Line {
+                    t: table.name.clone(),
+                    r: row,
+                },
+            )
+        })?;
+    }
+    line(&mut out, &Footer { rows })?;
+    let file = out.into_inner().map_err(broken)?;
+    file.sync_all().map_err(broken)?;
+    Ok(rows)
+}
+
+fn line(out: &mut impl Write, value: &impl Serialize) -> JobResult<()> {
+    let text = serde_json::to_string(value)?;
+    writeln!(out, "{text}").map_err(broken)?;
+    Ok(())
+}
+
+fn read(c: &mut Conn<'_>, file: &Path) -> JobResult<u64> {
+    use diesel::prelude::*;
+    let known = tables::in_order(c)?;
+    let used: i64 = query!(c => audit::table.count().get_result(c))?;
+    if used != 0 || journal::head(c)?.audit_seq != 0 {
+        return Err(Fault::Conflict.into());
+    }
+    tables::empty(c, &known)?;
+    let damaged = |what: &str| Fault::Corrupt(format!("`{}` {what}", file.display()));
+    let mut lines = BufReader::new(File::open(file).map_err(broken)?).lines();
+    let first = lines
+        .next()
+        .transpose()
+        .map_err(broken)?
+        .unwrap_or_default();
+    let header: Header =
+        serde_json::from_str(&first).map_err(|_| damaged("is no dump of Heimdall"))?;
+    if header.format != FORMAT {
+        return Err(damaged("is a dump of another version").into());
+    }
+    if let Some(name) = header
+        .tables
+        .iter()
+        .find(|name| known.iter().all(|table| table.name != **name))
+    {
+        return Err(damaged(&format!(
+            "was made by a newer version: it has a table `{name}`"
+        ))
+        .into());
+    }
+    let mut waiting = tables::Chunk::default();
+    let mut rows = 0;
+    for text in lines {
+        let text = text.map_err(broken)?;
+        if let Ok(footer) = serde_json::from_str::<Footer>(&text) {
+            waiting.store(c, &known)?;
+            tables::renumber(c)?;
+            return if footer.rows == rows {
+                Ok(rows)
+            } else {
+                Err(damaged("lacks rows").into())
+            };
+        }
+        let line: Line<'_> =
+            serde_json::from_str(&text).map_err(|_| damaged("holds a line that is no row"))?;
+        if waiting.table != line.t || waiting.rows.len() >= CHUNK {
+            waiting.store(c, &known)?;
+            waiting.table = line.t;
+        }
+        waiting.rows.push(line.r.get().to_owned());
+        rows += 1;
+    }
+    Err(damaged("was cut short").into())
+}
