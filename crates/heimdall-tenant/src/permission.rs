@@ -10,13 +10,14 @@ const MAX_SEGMENTS: usize = 4;
 const MAX_SEGMENT_BYTES: usize = 63;
 
 /// Permissions every App knows from its first day: those that our own endpoints ask for.
-pub const BUILT_IN: [(&str, &str); 17] = [
+pub const BUILT_IN: [(&str, &str); 18] = [
     ("approvals:read", "see requests, approvals and grants of everybody"),
     ("approvals:write", "revoke grants, cancel and reset approvals"),
     ("audit:read", "read the audit"),
     ("credentials:read", "list service credentials"),
     ("credentials:write", "create, change and delete service credentials"),
     ("events:read", "read the event feed"),
+    ("keys:read", "see which keys sign tokens"),
     ("roles:assign", "give roles to users and take them away"),
     ("roles:read", "list roles and permissions"),
     ("roles:write", "create, change and delete roles"),

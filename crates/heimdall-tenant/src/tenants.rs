@@ -32,6 +32,7 @@ mod webhooks;
 
 pub use checks::Introspection;
 pub use tokens::{ClientAuth, Grant};
+pub use users::UserQuery;
 
 /// How often a decision that met another writer is made again.
 const ATTEMPTS: usize = 8;
@@ -156,6 +157,25 @@ impl Tenants {
 
     fn rng(&self) -> &dyn Rng {
         &*self.inner.ports.rng
+    }
+
+    /// The App that `app` names, for a caller who holds `permission` in it: for channels that read what this crate
+    /// does not keep, such as the feed and the audit.
+    ///
+    /// # Errors
+    /// As every method: unauthenticated, forbidden, or the one answer for an App that is absent or another tenant's.
+    pub async fn may(&self, caller: &Caller, app: &str, permission: &str) -> Result<AppId, TenantError> {
+        Ok(self.enter(caller, app, permission).await?.id().clone())
+    }
+
+    /// The App that `app` names, for the operator.
+    ///
+    /// # Errors
+    /// Unauthenticated, forbidden for any token, or not found.
+    pub async fn operates(&self, caller: &Caller, app: &str) -> Result<AppId, TenantError> {
+        let entered = self.visit(caller, app).await?;
+        self.operator(caller)?;
+        Ok(entered.id().clone())
     }
 
     /// The App that `app` names, for a caller who holds `permission` in it.

@@ -97,25 +97,26 @@ impl Tenants {
         .await
     }
 
-    /// Deletes an App so that it can be restored. For the operator.
+    /// Deletes an App so that it can be restored, or with `purge` erases it with everything in it but its audit. For
+    /// the operator.
     ///
     /// # Errors
-    /// [`TenantError::NotFound`].
-    pub async fn archive_app(&self, caller: &Caller, app: &str) -> Result<(), TenantError> {
-        let archived = self.change_app(caller, app, "app.archived", None, |app| {
+    /// [`TenantError::NotFound`]; another version than `expected`.
+    pub async fn delete_app(&self, caller: &Caller, app: &str, purge: bool, expected: Option<i64>) -> Result<(), TenantError> {
+        if purge {
+            return self.purge_app(caller, app, expected).await;
+        }
+        let archived = self.change_app(caller, app, "app.archived", expected, |app| {
             app.state = AppState::Archived;
             Ok(())
         });
         archived.await.map(|_| ())
     }
 
-    /// Erases an App with everything in it; its audit stays. For the operator.
-    ///
-    /// # Errors
-    /// [`TenantError::NotFound`].
-    pub async fn purge_app(&self, caller: &Caller, app: &str) -> Result<(), TenantError> {
+    async fn purge_app(&self, caller: &Caller, app: &str, expected: Option<i64>) -> Result<(), TenantError> {
         let entered = self.governed(caller, app).await?;
         let id = entered.id();
+        expect(self.fresh(id).await?.app.version, expected)?;
         let mut transition = Transition::of([Change::EraseApp(id.clone())]);
         let data = json!({"name": entered.app().name});
         transition.journal.audit.push(self.audit(Some(id), caller, "app.purged", id.as_str(), data));

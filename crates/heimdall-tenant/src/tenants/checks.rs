@@ -47,22 +47,20 @@ impl Tenants {
     /// # Errors
     /// [`TenantError::Unauthenticated`] for a bad token, [`TenantError::NotFound`] for one of another App,
     /// [`TenantError::Invalid`] for no permission or one that is none.
-    pub async fn authorize<'a>(&self, app: &str, token: &str, permissions: impl IntoIterator<Item = &'a str>) -> Result<Decision, TenantError> {
+    pub async fn authorize(&self, app: &str, token: &Secret, permissions: &[String]) -> Result<Decision, TenantError> {
         let good = self.token_of(app, token).await?;
-        let mut asked = 0;
+        if permissions.is_empty() {
+            return Err(TenantError::invalid("permission", "is missing"));
+        }
+        if permissions.len() > MAX_QUESTIONS {
+            return Err(TenantError::invalid("permissions", "are more than 100"));
+        }
         let mut missing = BTreeSet::new();
         for permission in permissions {
-            asked += 1;
             concrete(permission)?;
-            if asked > MAX_QUESTIONS {
-                return Err(TenantError::invalid("permissions", "are more than 100"));
-            }
             if !good.model.allows(&good.effective, permission) {
-                missing.insert(permission.to_owned());
+                missing.insert(permission.clone());
             }
-        }
-        if asked == 0 {
-            return Err(TenantError::invalid("permission", "is missing"));
         }
         Ok(Decision { authorized: missing.is_empty(), missing_permissions: missing.into_iter().collect() })
     }
@@ -71,7 +69,7 @@ impl Tenants {
     ///
     /// # Errors
     /// As [`Tenants::authorize`].
-    pub async fn authorize_batch(&self, app: &str, token: &str, permissions: &[String]) -> Result<Vec<PermissionDecision>, TenantError> {
+    pub async fn authorize_batch(&self, app: &str, token: &Secret, permissions: &[String]) -> Result<Vec<PermissionDecision>, TenantError> {
         let good = self.token_of(app, token).await?;
         if permissions.is_empty() || permissions.len() > MAX_QUESTIONS {
             return Err(TenantError::invalid("permissions", "must be 1 to 100"));
@@ -90,9 +88,9 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::NotFound`] for an unknown App.
-    pub async fn verify(&self, app: &str, token: &str) -> Result<Introspection, TenantError> {
+    pub async fn verify(&self, app: &str, token: &Secret) -> Result<Introspection, TenantError> {
         let model = self.model_of(app).await?.ok_or(TenantError::NotFound)?;
-        let good = self.good_token(token).await?.filter(|good| good.model.app.id == model.app.id);
+        let good = self.good_token(token.expose()).await?.filter(|good| good.model.app.id == model.app.id);
         Ok(good.as_ref().map_or(Introspection::INACTIVE, Introspection::of))
     }
 
@@ -114,8 +112,8 @@ impl Tenants {
         Ok(good.as_ref().map_or(Introspection::INACTIVE, Introspection::of))
     }
 
-    async fn token_of(&self, app: &str, token: &str) -> Result<Good, TenantError> {
-        let good = self.good_token(token).await?.ok_or(TenantError::Unauthenticated)?;
+    async fn token_of(&self, app: &str, token: &Secret) -> Result<Good, TenantError> {
+        let good = self.good_token(token.expose()).await?.ok_or(TenantError::Unauthenticated)?;
         let own = &good.model.app;
         if own.name == app || own.id.as_str() == app { Ok(good) } else { Err(TenantError::NotFound) }
     }

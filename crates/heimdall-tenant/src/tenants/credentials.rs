@@ -120,10 +120,11 @@ impl Tenants {
     /// Deletes a credential; its tokens are refused from now on.
     ///
     /// # Errors
-    /// [`TenantError::Forbidden`] without `credentials:write`.
-    pub async fn delete_credential(&self, caller: &Caller, app: &str, client_id: &str) -> Result<(), TenantError> {
+    /// [`TenantError::Forbidden`] without `credentials:write`; another version than `expected`.
+    pub async fn delete_credential(&self, caller: &Caller, app: &str, client_id: &str, expected: Option<i64>) -> Result<(), TenantError> {
         let entered = self.enter(caller, app, "credentials:write").await?;
         let credential = self.stored_credential(&entered, client_id).await?;
+        expect(credential.version, expected)?;
         let app = entered.id();
         let mut transition = Transition::of([Change::DropCredential { app_id: app.clone(), id: credential.id.clone() }]);
         transition.note(app, Subject::Client(credential.id.clone()), self.now());
@@ -158,7 +159,7 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::State`] for the last one of a credential without keys.
-    pub async fn drop_secret(&self, caller: &Caller, app: &str, client_id: &str, secret: &str) -> Result<(), TenantError> {
+    pub async fn delete_secret(&self, caller: &Caller, app: &str, client_id: &str, secret: &str) -> Result<(), TenantError> {
         let entered = self.enter(caller, app, "credentials:write").await?;
         again!({
             let mut credential = self.stored_credential(&entered, client_id).await?;

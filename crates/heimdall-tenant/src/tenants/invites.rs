@@ -145,7 +145,7 @@ impl Tenants {
     /// # Errors
     /// [`TenantError::NotFound`] for an unknown token, [`TenantError::Gone`] for one that is over,
     /// [`TenantError::Taken`] when the address has a user already.
-    pub async fn accept_invite(&self, token: &str, acceptance: Acceptance, user_agent: Option<&str>) -> Result<Accepted, TenantError> {
+    pub async fn accept_invite(&self, token: &str, acceptance: Acceptance) -> Result<Accepted, TenantError> {
         let hash = self.inner.secrets.invite_hash(token);
         let mut password = None;
         // Everybody who loses a race for the last use finds it used up at the next look.
@@ -181,7 +181,7 @@ impl Tenants {
             };
             Ok((model, user, made))
         })?;
-        let tokens = self.open_session(&model, &user, user_agent, &Caller::Anonymous).await?;
+        let tokens = self.open_session(&model, &user, None, &Caller::Anonymous).await?;
         Ok(Accepted { user: made, tokens })
     }
 

@@ -21,19 +21,20 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `roles:read`.
-    pub async fn revocations(&self, caller: &Caller, app: &str, since: i64) -> Result<Revocations, TenantError> {
+    pub async fn revocations(&self, caller: &Caller, app: &str, since: i64, limit: u32) -> Result<Revocations, TenantError> {
         let entered = self.enter(caller, app, "roles:read").await?;
-        self.revocations_of(entered.id(), since).await
+        self.revocations_of(entered.id(), since, limit).await
     }
 
     /// As [`Tenants::revocations`], for a proxy in the same process.
     ///
     /// # Errors
     /// [`TenantError::NotFound`] for an App that was erased.
-    pub async fn revocations_of(&self, app: &AppId, since: i64) -> Result<Revocations, TenantError> {
+    pub async fn revocations_of(&self, app: &AppId, since: i64, limit: u32) -> Result<Revocations, TenantError> {
         let model = self.model(AppKey::Id(app)).await?.ok_or(TenantError::NotFound)?;
-        let notes = self.ports().authority.notes(app, since, MAX_NOTES).await?;
-        let has_more = notes.len() >= MAX_NOTES as usize;
+        let limit = limit.clamp(1, MAX_NOTES);
+        let notes = self.ports().authority.notes(app, since, limit).await?;
+        let has_more = notes.len() >= limit as usize;
         let seq = notes.last().map_or(since, |last| last.seq);
         let mut data = Vec::with_capacity(notes.len());
         for note in notes {

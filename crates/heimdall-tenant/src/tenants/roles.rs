@@ -1,18 +1,18 @@
 use std::collections::BTreeSet;
 
-use heimdall_types::{AppId, Journal, RoleId, UserId};
+use heimdall_types::{AppId, Journal, Page, PageRequest, RoleId, UserId};
 use serde_json::json;
 
 use crate::authority::{IncludeError, Model};
 use crate::caller::Caller;
 use crate::change::{Change, Transition};
-use crate::entity::{Requestable, Role, UserState};
+use crate::entity::{CatalogueEntry, Requestable, Role, UserState};
 use crate::error::TenantError;
 use crate::input::{NewPermission, NewRole, RolePatch};
 use crate::name;
 use crate::permission::{BUILT_IN, Pattern, Permission};
 use crate::tenants::{Entered, Tenants, again, expect};
-use crate::view::{self, PermissionView, RoleView};
+use crate::view::{self, PermissionView, RoleView, UserView};
 
 /// Most roles in an App.
 const MAX_ROLES: usize = 1_000;
@@ -68,9 +68,13 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `roles:read`.
-    pub async fn roles(&self, caller: &Caller, app: &str) -> Result<Vec<RoleView>, TenantError> {
+    pub async fn roles(&self, caller: &Caller, app: &str, page: &PageRequest) -> Result<Page<RoleView>, TenantError> {
         let entered = self.enter(caller, app, "roles:read").await?;
-        Ok(entered.model.roles().map(|role| view::role(&entered.model, &role.role)).collect())
+        let rows = entered.model.roles().map(|role| &role.role).filter(|role| behind(page, &role.name));
+        let mut rows: Vec<&Role> = rows.collect();
+        rows.sort_by(|a, b| a.name.cmp(&b.name));
+        rows.truncate(page.limit as usize + 1);
+        Ok(Page::cut(rows, page.limit, |role| role.name.clone()).map(|role| view::role(&entered.model, role)))
     }
 
     /// One role.
@@ -132,18 +136,15 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `roles:read`.
-    pub async fn permissions(&self, caller: &Caller, app: &str) -> Result<Vec<PermissionView>, TenantError> {
+    pub async fn permissions(&self, caller: &Caller, app: &str, page: &PageRequest) -> Result<Page<PermissionView>, TenantError> {
         let entered = self.enter(caller, app, "roles:read").await?;
-        Ok(entered
-            .model
-            .catalogue()
-            .iter()
-            .map(|entry| PermissionView {
-                permission: entry.permission.clone(),
-                description: entry.description.clone(),
-                built_in: entry.built_in,
-            })
-            .collect())
+        let rows = entered.model.catalogue().iter().filter(|entry| behind(page, &entry.permission));
+        let rows = rows.take(page.limit as usize + 1).collect();
+        Ok(Page::cut(rows, page.limit, |entry: &&CatalogueEntry| entry.permission.clone()).map(|entry| PermissionView {
+            permission: entry.permission.clone(),
+            description: entry.description.clone(),
+            built_in: entry.built_in,
+        }))
     }
 
     /// Adds a permission to the catalogue, or describes it anew.
@@ -170,7 +171,7 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::InUse`] while a role names it; [`TenantError::NotFound`].
-    pub async fn drop_permission(&self, caller: &Caller, app: &str, permission: &str) -> Result<(), TenantError> {
+    pub async fn remove_permission(&self, caller: &Caller, app: &str, permission: &str) -> Result<(), TenantError> {
         let entered = self.enter(caller, app, "roles:write").await?;
         let model = self.fresh(entered.id()).await?;
         if is_built_in(permission) {
@@ -272,12 +273,12 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `roles:assign`, or when the caller lacks what the role holds.
-    pub async fn assign_role(&self, caller: &Caller, app: &str, user: &str, role: &str) -> Result<Vec<String>, TenantError> {
+    pub async fn assign_role(&self, caller: &Caller, app: &str, user: &str, role: &str) -> Result<UserView, TenantError> {
         let entered = self.enter(caller, app, ASSIGN).await?;
         let user = user_id(user)?;
         again!({
             let model = self.fresh(entered.id()).await?;
-            self.ports().directory.user(entered.id(), &user).await?.ok_or(TenantError::NotFound)?;
+            let person = self.ports().directory.user(entered.id(), &user).await?.ok_or(TenantError::NotFound)?;
             let compiled = model.role(role).ok_or_else(|| TenantError::invalid("role", "is no role of the App"))?;
             entered.may_grant(&compiled.patterns)?;
             let mut held = self.roles_held(entered.id(), &user).await?;
@@ -289,7 +290,7 @@ impl Tenants {
                 self.apply(transition).await?;
                 held.push(compiled.role.id.clone());
             }
-            Ok(view::role_names(&model, &held))
+            Ok(view::user(&model, &person, &held))
         })
     }
 
@@ -297,7 +298,7 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `roles:assign`; [`TenantError::LastHolder`].
-    pub async fn unassign_role(&self, caller: &Caller, app: &str, user: &str, role: &str) -> Result<Vec<String>, TenantError> {
+    pub async fn unassign_role(&self, caller: &Caller, app: &str, user: &str, role: &str) -> Result<(), TenantError> {
         let entered = self.enter(caller, app, ASSIGN).await?;
         let user = user_id(user)?;
         again!({
@@ -319,7 +320,7 @@ impl Tenants {
                 self.record_role(&mut transition.journal, entered.id(), caller, "role.unassigned", &user, &compiled.role);
                 self.apply(transition).await?;
             }
-            Ok(view::role_names(&model, &held))
+            Ok(())
         })
     }
 
@@ -398,6 +399,10 @@ fn check_requestable(requestable: &Requestable) -> Result<(), TenantError> {
         return Err(TenantError::malformed("requestable.approval", "must be a step"));
     }
     Ok(())
+}
+
+fn behind(page: &PageRequest, key: &str) -> bool {
+    page.cursor.as_ref().is_none_or(|cursor| key > cursor.key())
 }
 
 fn is_built_in(permission: &str) -> bool {

@@ -150,7 +150,7 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::NotFound`] for another's.
-    pub async fn end_my_session(&self, caller: &Caller, app: &str, session: &str) -> Result<(), TenantError> {
+    pub async fn revoke_my_session(&self, caller: &Caller, app: &str, session: &str) -> Result<(), TenantError> {
         let entered = self.visit(caller, app).await?;
         let user = caller.user().ok_or_else(no_person)?;
         let id: SessionId = session.parse().map_err(|_| TenantError::NotFound)?;

@@ -12,7 +12,18 @@ use crate::password::{check_password, importable};
 use crate::ports::UserFilter;
 use crate::tenants::roles::{ASSIGN, named, patterns_in, user_id};
 use crate::tenants::{Entered, Tenants, again, expect};
-use crate::view::{self, ImportLine, UserView};
+use crate::view::{self, UserView};
+
+/// Which users are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserQuery {
+    /// Only in this state.
+    pub state: Option<UserState>,
+    /// Only with the role of this name.
+    pub role: Option<String>,
+    /// Only whose address begins so.
+    pub email: Option<String>,
+}
 
 impl Tenants {
     /// Makes a user, with roles.
@@ -43,13 +54,13 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `users:read`.
-    pub async fn users(&self, caller: &Caller, app: &str, state: Option<UserState>, role: Option<&str>, email_prefix: Option<&str>, page: &PageRequest) -> Result<Page<UserView>, TenantError> {
+    pub async fn users(&self, caller: &Caller, app: &str, query: UserQuery, page: &PageRequest) -> Result<Page<UserView>, TenantError> {
         let entered = self.enter(caller, app, "users:read").await?;
-        let role = match role {
+        let role = match &query.role {
             Some(name) => Some(entered.model.role(name).ok_or_else(|| TenantError::invalid("role", "is no role of the App"))?.role.id.clone()),
             None => None,
         };
-        let filter = UserFilter { state, role, email_prefix: email_prefix.map(str::to_ascii_lowercase) };
+        let filter = UserFilter { state: query.state, role, email_prefix: query.email.map(|email| email.to_ascii_lowercase()) };
         let users = self.ports().directory.users(entered.id(), &filter, page).await?;
         let ids: Vec<UserId> = users.data.iter().map(|user| user.id.clone()).collect();
         let mut roles = self.ports().directory.roles_of(entered.id(), &ids).await?.into_iter();
@@ -136,33 +147,32 @@ impl Tenants {
         .await
     }
 
-    /// Deletes a user so that it can be reactivated.
+    /// Deletes a user so that it can be reactivated; with `purge` erases it. The audit stays: it names ids only, which
+    /// then point to nobody.
     ///
     /// # Errors
-    /// [`TenantError::LastHolder`].
-    pub async fn deactivate_user(&self, caller: &Caller, app: &str, user: &str) -> Result<(), TenantError> {
+    /// [`TenantError::LastHolder`]; another version than `expected`.
+    pub async fn delete_user(&self, caller: &Caller, app: &str, user: &str, purge: bool, expected: Option<i64>) -> Result<(), TenantError> {
         let entered = self.enter(caller, app, "users:write").await?;
         let id = user_id(user)?;
-        let done = self.change_user(caller, &entered, &id, "user.deactivated", None, |user| {
+        if purge {
+            return self.purge_user(caller, &entered, &id, expected).await;
+        }
+        let done = self.change_user(caller, &entered, &id, "user.deactivated", expected, |user| {
             user.state = UserState::Deactivated;
             Ok(true)
         });
         done.await.map(|_| ())
     }
 
-    /// Erases a user. Its audit stays: it names ids only, which then point to nobody.
-    ///
-    /// # Errors
-    /// [`TenantError::LastHolder`].
-    pub async fn purge_user(&self, caller: &Caller, app: &str, user: &str) -> Result<(), TenantError> {
-        let entered = self.enter(caller, app, "users:write").await?;
-        let id = user_id(user)?;
+    async fn purge_user(&self, caller: &Caller, entered: &Entered, id: &UserId, expected: Option<i64>) -> Result<(), TenantError> {
         again!({
             let model = self.fresh(entered.id()).await?;
-            let user = self.ports().directory.user(entered.id(), &id).await?.ok_or(TenantError::NotFound)?;
+            let user = self.ports().directory.user(entered.id(), id).await?.ok_or(TenantError::NotFound)?;
+            expect(user.version, expected)?;
             let mut transition = Transition::of([Change::EraseUser { app_id: entered.id().clone(), id: id.clone() }]);
             if user.state == UserState::Active {
-                transition = self.guard_holder(transition, &model, &id).await?;
+                transition = self.guard_holder(transition, &model, id).await?;
             }
             transition.note(entered.id(), Subject::User(id.clone()), self.now());
             self.record(&mut transition.journal, entered.id(), caller, "user.deleted", id.as_str(), json!({"user_id": id}));
@@ -182,29 +192,13 @@ impl Tenants {
         done.await.map(|_| ())
     }
 
-    /// Makes users out of the lines of another system's export. For the operator. A bad line spoils no other.
+    /// Makes a user out of a line of another system's export. For the operator.
     ///
     /// # Errors
-    /// Those of the store; what is wrong with a line stands in its answer.
-    pub async fn import_users(&self, caller: &Caller, app: &str, lines: impl IntoIterator<Item = (usize, Result<ImportedUser, String>)>) -> Result<Vec<ImportLine>, TenantError> {
+    /// What is wrong with the line.
+    pub async fn import_user(&self, caller: &Caller, app: &str, new: ImportedUser) -> Result<UserId, TenantError> {
         self.operator(caller)?;
         let entered = self.visit(caller, app).await?;
-        let mut report = Vec::new();
-        for (line, read) in lines {
-            let outcome = match read {
-                Ok(user) => self.import_user(caller, &entered, user).await,
-                Err(reason) => Err(TenantError::malformed("line", reason)),
-            };
-            report.push(match outcome {
-                Ok(id) => ImportLine { line, id: Some(id), error: None },
-                Err(TenantError::Fault(fault)) => return Err(fault.into()),
-                Err(error) => ImportLine { line, id: None, error: Some(error.to_string()) },
-            });
-        }
-        Ok(report)
-    }
-
-    async fn import_user(&self, caller: &Caller, entered: &Entered, new: ImportedUser) -> Result<UserId, TenantError> {
         if new.password_hash.as_deref().is_some_and(|hash| !importable(hash)) {
             return Err(TenantError::invalid("password_hash", "is not of a kind that can be checked here"));
         }

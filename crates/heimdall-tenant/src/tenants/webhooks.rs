@@ -122,13 +122,23 @@ impl Tenants {
         })
     }
 
+    /// Serves a disabled endpoint again.
+    ///
+    /// # Errors
+    /// [`TenantError::Forbidden`] without `webhooks:write`.
+    pub async fn enable_webhook(&self, caller: &Caller, app: &str, webhook: &str) -> Result<WebhookView, TenantError> {
+        let patch = WebhookPatch { enabled: Some(true), ..WebhookPatch::default() };
+        self.update_webhook(caller, app, webhook, patch, None).await
+    }
+
     /// Removes an endpoint and what waits for it.
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `webhooks:write`.
-    pub async fn delete_webhook(&self, caller: &Caller, app: &str, webhook: &str) -> Result<(), TenantError> {
+    pub async fn delete_webhook(&self, caller: &Caller, app: &str, webhook: &str, expected: Option<i64>) -> Result<(), TenantError> {
         let entered = self.enter(caller, app, "webhooks:write").await?;
         let stored = self.stored_webhook(&entered, webhook).await?;
+        expect(stored.version, expected)?;
         let app = entered.id();
         let mut transition = Transition::of([Change::DropWebhook { app_id: app.clone(), id: stored.id.clone() }]);
         let data = json!({"webhook_id": stored.id});
