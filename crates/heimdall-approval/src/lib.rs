@@ -1,47 +1,49 @@
-//! The approval engine: people ask, others decide, a yes becomes a role for a time.
+//! The approval engine: people ask for something they may not do yet, others decide, and the yes becomes time-boxed
+//! access.
 //!
-//! The core is pure: [`decide::decide`] turns a state and a command into events or a [`decide::Refusal`],
-//! [`decide::evolve`] turns a state and an event into the next state. Neither knows a clock or does I/O, so every rule
-//! is tested without a database and holds on every channel: mail link, page, bearer API, command line.
-//!
-//! [`Approvals`] drives the core over the ports in [`ports`]: it loads, lets the engine decide and applies the
-//! transition (state, log, grants, audit, notices) in one transaction; when somebody else was faster it loads again.
+//! The core is pure: [`decide`] turns a [`State`] and a [`Command`] into [`Event`]s or a [`Refusal`], [`evolve`] folds
+//! an event into the state. It knows no clock, no randomness and no storage. [`Approvals`] drives it over the
+//! [`ports`], so that a mail link, an API link, the inbox and the bearer API all end in the same command.
 //!
 //! ```
-//! use heimdall_approval::decide::{Ballot, Command, Facts, decide, evolve, open};
-//! use heimdall_approval::definition::{ApproverRef, StepKind, StepSpec};
-//! use heimdall_approval::state::{Action, Channel, Person, Status};
-//! use heimdall_types::{AppId, ApprovalId, Email, SeededRng, StepId, Timestamp};
+//! use heimdall_approval::{Action, Ballot, Command, Definition, Identity, Opening, Person, State, decide, replay};
+//! use heimdall_types::{AppId, ApprovalId, SeededRng, StepId, Timestamp};
 //!
-//! let (now, rng) = (Timestamp::from_seconds(1_800_000_000), SeededRng::new(1));
-//! let mut step = StepSpec::new("Owner", StepKind::Single);
-//! step.approvers = vec![ApproverRef::Email("owner@example.org".parse::<Email>()?)];
-//! step.check()?;
-//! let asker = Person::by_email("asker@example.org".parse()?);
-//! let (born, events) = open(
-//!     ApprovalId::generate(now, &rng), AppId::generate(now, &rng), &step, asker, "dig".to_owned(), None, now,
-//!     &Facts::default(), || StepId::generate(now, &rng),
-//! );
-//! let state = events.iter().fold(born, evolve);
+//! let (now, rng) = (Timestamp::from_millis(1_000), SeededRng::new(1));
+//! let root = serde_json::from_value(serde_json::json!({
+//!     "name": "billing", "type": "group", "approvers": [{"email": "ada@example.org"}],
+//! }))?;
+//! let frozen = Definition::compile(&root, || StepId::generate(now, &rng))?;
+//! let requester = Person::new("Jo", [Identity::email(&"jo@example.org".parse()?)]);
+//! let opening = Opening::new(AppId::generate(now, &rng), ApprovalId::generate(now, &rng), "billing", frozen).requester(requester);
+//! let opened = decide(&State::default(), &Command::open(opening), now)?;
 //!
-//! let ballot = Ballot {
-//!     step: state.steps[0].id.clone(), activation: None, epoch: None,
-//!     actor: Person::by_email("owner@example.org".parse()?), on_behalf_of: None, action: Action::Approve,
-//!     comment: None, options: Vec::new(), signature: None, channel: Channel::MailLink, link: None,
-//! };
-//! let events = decide(&state, &Command::Vote(Box::new(ballot)), now, &Facts::default())?;
-//! assert_eq!(events.iter().fold(state, evolve).status, Status::Approved);
+//! let ada = Person::new("Ada", [Identity::email(&"ada@example.org".parse()?)]);
+//! let open = replay(&opened);
+//! let voted = decide(&open, &Command::vote(ada, None, Ballot::new(Action::Approve)), now)?;
+//! assert!(voted.iter().fold(open, heimdall_approval::evolve).is_approved());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod approvals;
-pub mod decide;
-pub mod definition;
-mod error;
-pub mod ports;
-pub mod quorum;
-pub mod request;
-pub mod state;
+mod command;
+mod decide;
+mod definition;
+mod event;
+mod evolve;
+mod person;
+mod quorum;
+mod refusal;
+mod state;
 
-pub use approvals::{Approvals, Ask, Decision, TIME_TO_DECIDE, Verdict, approver_id, is_open};
-pub use error::ApprovalError;
+pub use command::{Action, Ballot, Channel, Command, Delegation, Facts, Intent, Level, Opening};
+pub use decide::{decide, next_due};
+pub use definition::{
+    AbstainMode, Approver, CommentRule, CommentRules, Definition, DefinitionError, FrozenStep,
+    OnTimeout, Pass, Spec, StepDefinition, StepKind, Verb,
+};
+pub use event::{Ending, Event};
+pub use evolve::{evolve, replay};
+pub use person::{Identity, Person};
+pub use quorum::{Quorum, Tally, Verdict};
+pub use refusal::Refusal;
+pub use state::{ApprovalState, Seat, State, Step, StepState, Vote};

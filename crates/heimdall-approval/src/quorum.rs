@@ -1,228 +1,212 @@
-//! Counting votes.
+use serde::{Deserialize, Serialize};
 
-use crate::definition::{Abstain, StepSpec};
+use crate::definition::{AbstainMode, Pass};
 
-/// The votes of a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// How the seats of a step stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Seats in all.
-    pub seats: u32,
-    /// Yes.
-    pub approve: u32,
-    /// No.
-    pub reject: u32,
-    /// Neither.
-    pub abstain: u32,
+    /// Approve-class votes: approve, consent.
+    pub approvals: u32,
+    /// Rejections.
+    pub rejections: u32,
+    /// Abstentions.
+    pub abstentions: u32,
+    /// Seats without a vote.
+    pub open: u32,
 }
 
 impl Tally {
-    fn open(self) -> u32 {
-        self.seats
-            .saturating_sub(self.approve + self.reject + self.abstain)
+    /// All seats.
+    pub fn seats(self) -> u32 {
+        self.approvals + self.rejections + self.abstentions + self.open
     }
 }
 
-/// What a count comes to.
+/// What votes decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Count {
-    /// Not decided.
-    Open,
+pub enum Verdict {
     /// Passed.
-    Passed,
+    Approved,
     /// Failed.
-    Failed,
-    /// Failed, because nobody is left who would vote.
+    Rejected,
+    /// Failed because nobody was left who could vote.
     NoVoters,
 }
 
-/// Counts the votes of a step by its thresholds and its mode of abstention.
-pub fn count(spec: &StepSpec, tally: Tally) -> Count {
-    if tally.seats == 0 {
-        return Count::NoVoters;
-    }
-    match spec.abstain {
-        Abstain::Recuse => recuse(spec, tally),
-        Abstain::Off | Abstain::Silent => silent(spec, tally, 0),
-        Abstain::Presence(quorum) => silent(spec, tally, quorum),
+/// The rule by which votes resolve a step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quorum {
+    /// P: votes to pass.
+    pub pass: Pass,
+    /// F: votes to fail.
+    pub fail: Pass,
+    /// What an abstention means.
+    pub abstain: AbstainMode,
+    /// Approve-class votes there must be even if abstentions would carry it.
+    pub min_explicit: u32,
+    /// Q of `presence`: votes of any kind before it can pass.
+    pub presence: u32,
+}
+
+impl Default for Quorum {
+    fn default() -> Self {
+        Self {
+            pass: Pass::All,
+            fail: Pass::Count(1),
+            abstain: AbstainMode::Silent,
+            min_explicit: 1,
+            presence: 0,
+        }
     }
 }
 
-fn silent(spec: &StepSpec, tally: Tally, presence: u32) -> Count {
-    let (pass, fail) = (spec.pass_of(tally.seats), spec.fail_of(tally.seats));
-    let present = tally.approve + tally.reject + tally.abstain >= presence;
-    if tally.reject >= fail {
-        Count::Failed
-    } else if tally.approve >= pass && present {
-        Count::Passed
-    } else if tally.open() > 0 {
-        Count::Open
-    } else if present && tally.approve + tally.abstain >= pass && tally.approve >= spec.min_explicit
-    {
-        Count::Passed
-    } else {
-        Count::Failed
+impl Quorum {
+    /// Judges a tally; `None` while more votes are needed.
+    pub fn judge(&self, tally: Tally) -> Option<Verdict> {
+        match self.abstain {
+            AbstainMode::Recuse => self.judge_recused(tally),
+            AbstainMode::Silent => self.judge_silent(tally, 0),
+            AbstainMode::Presence => self.judge_silent(tally, self.presence),
+        }
     }
-}
 
-fn recuse(spec: &StepSpec, tally: Tally) -> Count {
-    let remaining = tally.seats.saturating_sub(tally.abstain);
-    if remaining == 0 {
-        return Count::NoVoters;
+    fn judge_silent(&self, tally: Tally, presence: u32) -> Option<Verdict> {
+        let (pass, fail) = (self.pass.of(tally.seats()), self.fail.of(tally.seats()));
+        if tally.seats() == 0 {
+            return Some(Verdict::NoVoters);
+        }
+        if tally.rejections >= fail {
+            return Some(Verdict::Rejected);
+        }
+        let present = tally.approvals + tally.rejections + tally.abstentions >= presence;
+        if tally.approvals >= pass && present {
+            return Some(Verdict::Approved);
+        }
+        if tally.open > 0 {
+            return None;
+        }
+        let carried = tally.approvals + tally.abstentions >= pass;
+        if carried && present && tally.approvals >= self.min_explicit {
+            Some(Verdict::Approved)
+        } else {
+            Some(Verdict::Rejected)
+        }
     }
-    let pass = spec.pass_of_remaining(tally.seats, remaining);
-    if tally.reject >= spec.fail_of(remaining) || remaining.saturating_sub(tally.reject) < pass {
-        Count::Failed
-    } else if tally.approve >= pass {
-        Count::Passed
-    } else {
-        Count::Open
+
+    fn judge_recused(&self, tally: Tally) -> Option<Verdict> {
+        let voters = tally.seats() - tally.abstentions;
+        if voters == 0 {
+            return Some(Verdict::NoVoters);
+        }
+        let (pass, fail) = (self.pass.of(voters), self.fail.of(voters));
+        if tally.rejections >= fail || voters.saturating_sub(tally.rejections) < pass {
+            Some(Verdict::Rejected)
+        } else if tally.approvals >= pass {
+            Some(Verdict::Approved)
+        } else {
+            None
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::definition::{StepKind, Threshold};
 
-    fn group(pass: u32, fail: u32, abstain: Abstain, min_explicit: u32) -> StepSpec {
-        let mut spec = StepSpec::new("g", StepKind::Group);
-        spec.pass = Some(Threshold::Count(pass));
-        spec.fail = Some(Threshold::Count(fail));
-        spec.abstain = abstain;
-        spec.min_explicit = min_explicit;
-        spec
-    }
-
-    #[test]
-    fn the_golden_table_of_one_yes_one_no_one_abstention() {
-        let one_each = Tally {
-            seats: 3,
-            approve: 1,
-            reject: 1,
-            abstain: 1,
+    fn judge(mode: AbstainMode, pass: u32, fail: u32, min: u32, t: [u32; 4]) -> Option<Verdict> {
+        let quorum = Quorum {
+            pass: Pass::Count(pass),
+            fail: Pass::Count(fail),
+            abstain: mode,
+            min_explicit: min,
+            presence: 2,
         };
-        assert_eq!(
-            count(&group(2, 2, Abstain::Silent, 1), one_each),
-            Count::Passed
-        );
-        assert_eq!(
-            count(&group(3, 2, Abstain::Silent, 1), one_each),
-            Count::Failed
-        );
-        let all_abstain = Tally {
-            seats: 3,
-            abstain: 3,
-            ..Tally::default()
+        let [approvals, rejections, abstentions, open] = t;
+        quorum.judge(Tally {
+            approvals,
+            rejections,
+            abstentions,
+            open,
+        })
+    }
+
+    #[test]
+    fn the_golden_table_holds() {
+        use AbstainMode::{Presence, Recuse, Silent};
+        use Verdict::{Approved, NoVoters, Rejected};
+        assert_eq!(judge(Silent, 2, 2, 1, [1, 1, 1, 0]), Some(Approved));
+        assert_eq!(judge(Silent, 3, 2, 1, [1, 1, 1, 0]), Some(Rejected));
+        assert_eq!(judge(Silent, 2, 2, 1, [0, 0, 3, 0]), Some(Rejected));
+        assert_eq!(judge(Silent, 2, 2, 0, [0, 0, 3, 0]), Some(Approved));
+        assert_eq!(judge(Silent, 2, 1, 1, [1, 0, 0, 2]), None);
+        assert_eq!(judge(Recuse, 2, 1, 1, [1, 0, 2, 0]), Some(Rejected));
+        assert_eq!(judge(Recuse, 1, 1, 1, [1, 0, 2, 0]), Some(Approved));
+        assert_eq!(judge(Recuse, 1, 1, 1, [0, 0, 3, 0]), Some(NoVoters));
+        assert_eq!(judge(Presence, 1, 2, 1, [1, 0, 0, 2]), None);
+        assert_eq!(judge(Presence, 1, 2, 1, [1, 0, 1, 1]), Some(Approved));
+    }
+
+    #[test]
+    fn percentages_and_all_are_recomputed_without_the_recused() {
+        let quorum = Quorum {
+            pass: Pass::Percent(51),
+            abstain: AbstainMode::Recuse,
+            fail: Pass::Count(9),
+            ..Quorum::default()
         };
-        assert_eq!(
-            count(&group(2, 2, Abstain::Silent, 1), all_abstain),
-            Count::Failed
-        );
-        assert_eq!(
-            count(&group(2, 2, Abstain::Silent, 0), all_abstain),
-            Count::Passed
-        );
-        assert_eq!(
-            count(&group(2, 2, Abstain::Recuse, 1), all_abstain),
-            Count::NoVoters
-        );
+        let tally = |approvals, abstentions, open| Tally {
+            approvals,
+            abstentions,
+            open,
+            rejections: 0,
+        };
+        assert_eq!(quorum.judge(tally(2, 0, 2)), None);
+        assert_eq!(quorum.judge(tally(2, 1, 1)), Some(Verdict::Approved));
     }
 
     #[test]
-    fn whoever_recuses_leaves_the_circle_and_an_absolute_threshold_stays() {
-        let mut all = group(1, 1, Abstain::Recuse, 1);
-        all.pass = None;
-        assert_eq!(
-            count(
-                &all,
-                Tally {
-                    seats: 3,
-                    approve: 2,
-                    abstain: 1,
-                    reject: 0
-                }
-            ),
-            Count::Passed
-        );
-        assert_eq!(
-            count(
-                &group(3, 2, Abstain::Recuse, 1),
-                Tally {
-                    seats: 3,
-                    approve: 2,
-                    abstain: 1,
-                    reject: 0
-                }
-            ),
-            Count::Failed
-        );
-    }
-
-    #[test]
-    fn presence_waits_for_its_quorum() {
-        let spec = group(1, 3, Abstain::Presence(2), 1);
-        assert_eq!(
-            count(
-                &spec,
-                Tally {
-                    seats: 3,
-                    approve: 1,
-                    ..Tally::default()
-                }
-            ),
-            Count::Open
-        );
-        assert_eq!(
-            count(
-                &spec,
-                Tally {
-                    seats: 3,
-                    approve: 1,
-                    abstain: 1,
-                    reject: 0
-                }
-            ),
-            Count::Passed
-        );
-    }
-
-    #[test]
-    fn one_more_yes_never_turns_a_pass_into_a_failure() {
-        for abstain_mode in [Abstain::Silent, Abstain::Recuse, Abstain::Presence(2)] {
-            for (seats, pass, fail) in
-                (1..6u32).flat_map(|n| (1..=n).flat_map(move |p| (1..=n).map(move |f| (n, p, f))))
-            {
-                let spec = group(pass, fail, abstain_mode, 1);
-                for (a, r, b) in (0..seats)
-                    .flat_map(|a| (0..seats).flat_map(move |r| (0..seats).map(move |b| (a, r, b))))
-                {
-                    if a + r + b >= seats {
-                        continue;
+    fn another_approval_never_turns_approved_into_rejected() {
+        for mode in [
+            AbstainMode::Silent,
+            AbstainMode::Recuse,
+            AbstainMode::Presence,
+        ] {
+            for pass in 1..=4 {
+                for fail in 1..=3 {
+                    for [a, r, b, o] in tallies(4) {
+                        let before = judge(mode, pass, fail, 1, [a, r, b, o]);
+                        if before == Some(Verdict::Approved) && o > 0 {
+                            let after = judge(mode, pass, fail, 1, [a + 1, r, b, o - 1]);
+                            assert_eq!(after, before, "{mode:?} {pass} {fail} {a}{r}{b}{o}");
+                        }
                     }
-                    let before = count(
-                        &spec,
-                        Tally {
-                            seats,
-                            approve: a,
-                            reject: r,
-                            abstain: b,
-                        },
-                    );
-                    let after = count(
-                        &spec,
-                        Tally {
-                            seats,
-                            approve: a + 1,
-                            reject: r,
-                            abstain: b,
-                        },
-                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_table_always_gives_a_verdict() {
+        for mode in [
+            AbstainMode::Silent,
+            AbstainMode::Recuse,
+            AbstainMode::Presence,
+        ] {
+            for [a, r, b, o] in tallies(5) {
+                if o == 0 {
                     assert!(
-                        before != Count::Passed || after == Count::Passed,
-                        "{spec:?} {a} {r} {b}"
+                        judge(mode, 2, 2, 1, [a, r, b, 0]).is_some(),
+                        "{mode:?} {a}{r}{b}"
                     );
                 }
             }
         }
+    }
+
+    fn tallies(seats: u32) -> impl Iterator<Item = [u32; 4]> {
+        (0..=seats).flat_map(move |a| {
+            (0..=seats - a)
+                .flat_map(move |r| (0..=seats - a - r).map(move |b| [a, r, b, seats - a - r - b]))
+        })
     }
 }

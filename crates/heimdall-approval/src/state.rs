@@ -1,322 +1,257 @@
-use std::fmt;
+use std::sync::Arc;
 
-use heimdall_types::{AppId, ApprovalId, Email, StepId, Timestamp};
+use heimdall_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::definition::StepSpec;
+use crate::command::{Action, Channel, Level, Opening};
+use crate::definition::Spec;
+use crate::person::{Identity, Person};
+use crate::quorum::Tally;
 
-/// A human as far as the engine knows one: a mail address, an account, or both.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Person {
-    /// The mail address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<Email>,
-    /// The id of the account or user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<String>,
-    /// What a reader sees.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub name: String,
-}
-
-impl Person {
-    /// Somebody known by address alone.
-    pub fn by_email(email: Email) -> Self {
-        Self {
-            name: String::new(),
-            account: None,
-            email: Some(email),
-        }
-    }
-
-    /// Whether both are the same human: the same account or the same address.
-    pub fn is(&self, other: &Self) -> bool {
-        let same_account = self.account.is_some() && self.account == other.account;
-        same_account || (self.email.is_some() && self.email == other.email)
-    }
-
-    /// The name, else the address, else the account.
-    pub fn label(&self) -> &str {
-        if !self.name.is_empty() {
-            return &self.name;
-        }
-        self.email
-            .as_ref()
-            .map(Email::as_str)
-            .or(self.account.as_deref())
-            .unwrap_or("somebody")
-    }
-}
-
-impl fmt::Display for Person {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.label())
-    }
-}
-
-/// What a vote says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// Yes, on a step of the verb `approval`.
-    Approve,
-    /// Yes, on a step of the verb `consent`.
-    Consent,
+/// Where an approval stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub enum ApprovalState {
+    /// Not begun.
+    #[default]
+    New,
+    /// Being decided.
+    Open,
+    /// Yes.
+    Approved,
     /// No.
-    Reject,
-    /// Neither.
-    Abstain,
-    /// An answer to a poll.
-    Vote,
+    Rejected,
+    /// Nobody decided in time.
+    Expired,
+    /// Withdrawn.
+    Cancelled,
 }
 
-impl Action {
-    /// Whether it counts as a yes.
-    pub fn is_yes(self) -> bool {
-        matches!(self, Self::Approve | Self::Consent)
+impl ApprovalState {
+    /// Its wire name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "New",
+            Self::Open => "Open",
+            Self::Approved => "Approved",
+            Self::Rejected => "Rejected",
+            Self::Expired => "Expired",
+            Self::Cancelled => "Cancelled",
+        }
     }
 }
 
-/// The way a vote came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Channel {
-    /// The page behind a mail link.
-    MailLink,
-    /// A signed API link.
-    ApiLink,
-    /// The bearer API.
-    Bearer,
-    /// The portal's inbox.
-    Portal,
-    /// The votes route of `/webapi/v2`.
-    Api,
-    /// A deadline.
-    Timer,
+/// Where a step stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "state", content = "reason")]
+pub enum StepState {
+    /// Its turn has not come.
+    #[default]
+    Waiting,
+    /// Its condition could not be evaluated.
+    Held(String),
+    /// Votes count.
+    Active,
+    /// The poll is closed, the moderator decides.
+    Moderating,
+    /// Passed.
+    Approved,
+    /// Failed.
+    Rejected(String),
+    /// Its time ran out.
+    Expired,
+    /// Was not needed.
+    Skipped(String),
+    /// Ended with what surrounds it.
+    Cancelled,
 }
 
-/// A signature under a vote.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Signature {
-    /// A name, typed.
-    Typed {
-        /// The name.
-        name: String,
-    },
-    /// A drawing.
-    Drawn {
-        /// The strokes, as JSON.
-        strokes: String,
-        /// The picture, PNG in base64.
-        png: String,
-    },
-    /// A passkey's assertion over the `dig`.
-    Passkey {
-        /// The credential.
-        credential: String,
-        /// The assertion, as JSON.
-        assertion: String,
-    },
+impl StepState {
+    /// Whether it takes part no more.
+    pub fn has_ended(&self) -> bool {
+        !matches!(
+            self,
+            Self::Waiting | Self::Held(_) | Self::Active | Self::Moderating
+        )
+    }
+
+    /// Its wire name.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Waiting => "Waiting",
+            Self::Held(_) => "Held",
+            Self::Active => "Active",
+            Self::Moderating => "Moderating",
+            Self::Approved => "Approved",
+            Self::Rejected(_) => "Rejected",
+            Self::Expired => "Expired",
+            Self::Skipped(_) => "Skipped",
+            Self::Cancelled => "Cancelled",
+        }
+    }
 }
 
-/// One vote; never changed once it is cast.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A vote: never changed, never taken back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Vote {
-    /// Who cast it.
+    /// Who voted.
     pub actor: Person,
-    /// Whose seat it filled, when a delegate cast it.
+    /// For whom, when a delegate did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on_behalf_of: Option<Person>,
+    pub on_behalf: Option<Identity>,
     /// What it says.
     pub action: Action,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    /// Chosen options of a poll.
+    /// Indices of the chosen options of a poll.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub options: Vec<String>,
+    pub options: Vec<u32>,
     /// The signature, bound to `dig`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signature: Option<Signature>,
-    /// How it came.
+    pub signature: Option<serde_json::Value>,
+    /// The way it came.
     pub channel: Channel,
-    /// The `jti` of the link it came by.
+    /// How surely the voter is known.
+    pub level: Level,
+    /// The link it came by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<String>,
-    /// SHA-256 of what was voted on.
-    pub dig: String,
+    /// Digest of what was voted about.
+    pub dig: Arc<str>,
     /// When.
     pub at: Timestamp,
 }
 
 /// One right to vote.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Seat {
-    /// Whose right it is.
-    pub person: Person,
+    /// Whose.
+    pub holder: Identity,
     /// The vote, once cast.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vote: Option<Vote>,
-    /// Reminders sent.
-    #[serde(default)]
-    pub reminders: u32,
+    pub vote: Option<Arc<Vote>>,
+    /// How often its holder was reminded.
+    pub reminded: u32,
+    /// Its holder is gone; it counts no more.
+    pub vacant: bool,
 }
 
-/// Why a step was passed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum SkipReason {
-    /// Its condition was false.
-    Condition,
-    /// Enough of its siblings had passed.
-    ThresholdMet,
-    /// A sibling had failed.
-    ParentResolved,
-}
-
-/// Where a step stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(rename_all = "PascalCase")]
-pub enum StepState {
-    /// Its turn has not come.
-    #[default]
-    Waiting,
-    /// Its condition could not be evaluated; an administrator must look.
-    Held,
-    /// It takes votes.
-    Active,
-    /// The poll is closed; its moderator decides.
-    Moderating,
-    /// Passed.
-    Approved,
-    /// Failed.
-    Rejected,
-    /// Nobody decided in time.
-    Expired,
-    /// Passed over.
-    Skipped(SkipReason),
-    /// Ended with its approval.
-    Cancelled,
-}
-
-impl StepState {
-    /// Whether nothing can change it any more in this epoch.
-    pub fn is_final(self) -> bool {
-        !matches!(
-            self,
-            Self::Waiting | Self::Held | Self::Active | Self::Moderating
-        )
-    }
-}
-
-/// A step of an approval.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One step of the tree, by its place in the flat list.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// Its id.
-    pub id: StepId,
-    /// The index of the step it lies in.
-    pub parent: Option<usize>,
-    /// The indexes of the steps inside.
-    pub children: Vec<usize>,
-    /// What was defined, without the steps inside.
-    pub spec: StepSpec,
+    /// What was frozen at the opening.
+    pub spec: Arc<Spec>,
     /// Where it stands.
     pub state: StepState,
-    /// How often it became active; links of an earlier activation are dead.
+    /// How often it was activated.
     pub activation: u32,
-    /// When it last became active.
-    pub activated_at: Option<Timestamp>,
-    /// When its time is up.
+    /// Since when it is active.
+    pub active_since: Timestamp,
+    /// When it times out.
     pub deadline: Option<Timestamp>,
-    /// Whether its deadline has escalated it already.
-    pub escalated: bool,
-    /// The rights to vote of this activation.
+    /// Rights to vote.
     pub seats: Vec<Seat>,
-    /// When it was resolved.
-    pub resolved_at: Option<Timestamp>,
+    /// It was escalated already.
+    pub escalated: bool,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
 }
 
-/// Where an approval stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Status {
-    /// Being decided.
-    Open,
-    /// Passed.
-    Approved,
-    /// Failed.
-    Rejected,
-    /// Nobody decided in time.
-    Expired,
-    /// Called off.
-    Cancelled,
-}
+impl Step {
+    /// How its seats stand.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for seat in self.seats.iter().filter(|seat| !seat.vacant) {
+            match seat.vote.as_deref().map(|vote| vote.action) {
+                Some(Action::Approve | Action::Consent | Action::Vote) => tally.approvals += 1,
+                Some(Action::Reject) => tally.rejections += 1,
+                Some(Action::Abstain) => tally.abstentions += 1,
+                None => tally.open += 1,
+            }
+        }
+        tally
+    }
 
-impl Status {
-    /// Whether only a reset can change it.
-    pub fn is_final(self) -> bool {
-        self != Self::Open
+    /// Votes cast, with their seats.
+    pub fn votes(&self) -> impl Iterator<Item = (&Seat, &Vote)> {
+        self.seats
+            .iter()
+            .filter_map(|seat| Some((seat, seat.vote.as_deref()?)))
+    }
+
+    /// The vote this person cast here, under whatever identity.
+    pub fn vote_of(&self, person: &Person) -> Option<&Vote> {
+        self.votes()
+            .map(|(_, vote)| vote)
+            .find(|vote| vote.actor.same_as(person))
     }
 }
 
-/// An approval: the state that the log of its events adds up to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approval {
-    /// Its id.
-    pub id: ApprovalId,
-    /// The App it belongs to.
-    pub app_id: AppId,
+/// An approval, as its events made it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct State {
+    /// What it began with; `None` before.
+    pub opening: Option<Arc<Opening>>,
     /// Where it stands.
-    pub status: Status,
-    /// 1, and one more after each reset; links of an earlier epoch are dead.
+    pub state: ApprovalState,
+    /// Counts the resets, from 1.
     pub epoch: u32,
-    /// Who asked; never counts unless a step says so.
-    pub requester: Person,
-    /// SHA-256 of the canonical content that is decided.
-    pub dig: String,
     /// When it was opened.
     pub opened_at: Timestamp,
-    /// When it expires undecided.
+    /// When it ends undecided.
     pub deadline: Option<Timestamp>,
-    /// When it was resolved.
-    pub resolved_at: Option<Timestamp>,
-    /// All steps, depth first; the first is the root.
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// What is voted about.
+    pub dig: Arc<str>,
+    /// The tree, depth first, containers included; index 0 is the root.
     pub steps: Vec<Step>,
 }
 
-impl Approval {
-    /// The step of this id, with its index.
-    pub fn step(&self, id: &StepId) -> Option<(usize, &Step)> {
+impl State {
+    /// Being decided.
+    pub fn is_open(&self) -> bool {
+        self.state == ApprovalState::Open
+    }
+
+    /// Decided with yes.
+    pub fn is_approved(&self) -> bool {
+        self.state == ApprovalState::Approved
+    }
+
+    /// Who asked; nobody before the opening.
+    pub fn requester(&self) -> Option<&Person> {
+        self.opening.as_deref().map(|opening| &opening.requester)
+    }
+
+    /// Index of the step with this id.
+    pub fn step_of(&self, id: &str) -> Option<usize> {
+        self.steps
+            .iter()
+            .position(|step| step.spec.id.as_str() == id)
+    }
+
+    /// Indices of the children of a step.
+    pub fn children(&self, step: usize) -> impl Iterator<Item = usize> + '_ {
         self.steps
             .iter()
             .enumerate()
-            .find(|(_, step)| step.id == *id)
+            .filter(move |(_, child)| child.spec.parent == Some(step))
+            .map(|(index, _)| index)
     }
 
-    /// The earliest moment at which time alone changes something.
-    pub fn next_due(&self) -> Option<Timestamp> {
-        if self.status.is_final() {
-            return None;
-        }
-        let active = self
-            .steps
+    /// Active steps with seats, with their indices.
+    pub fn active(&self) -> impl Iterator<Item = (usize, &Step)> {
+        self.steps.iter().enumerate().filter(|(_, step)| {
+            matches!(step.state, StepState::Active | StepState::Moderating)
+                && !step.spec.kind.is_container()
+        })
+    }
+
+    /// Every vote of the present epoch.
+    pub fn votes(&self) -> impl Iterator<Item = (usize, &Seat, &Vote)> {
+        self.steps
             .iter()
-            .filter(|step| matches!(step.state, StepState::Active | StepState::Moderating));
-        active
-            .filter_map(|step| step.deadline)
-            .chain(self.deadline)
-            .min()
-    }
-
-    /// Whether this person holds an open seat on an active step.
-    pub fn waits_for(&self, person: &Person) -> bool {
-        !self.status.is_final()
-            && self.steps.iter().any(|step| {
-                step.state == StepState::Active
-                    && step
-                        .seats
-                        .iter()
-                        .any(|s| s.vote.is_none() && s.person.is(person))
-            })
+            .enumerate()
+            .flat_map(|(index, step)| step.votes().map(move |(seat, vote)| (index, seat, vote)))
     }
 }
