@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args;
 use heimdall_pipeline::{Explanation, Mode, RawHead, Snapshot, Verdict};
@@ -112,7 +113,7 @@ impl Judge {
 }
 
 fn show(verdict: &Verdict) -> Value {
-    let pairs = |headers: &[(String, String)]| headers.iter().map(|(name, value)| json!([name, value])).collect::<Vec<_>>();
+    let pairs = |headers: &[(Arc<str>, Arc<str>)]| headers.iter().map(|(name, value)| json!([&**name, &**value])).collect::<Vec<_>>();
     match verdict {
         Verdict::Forward(forward) => json!({"forward": {
             "method": forward.method, "url": format!("{}://{}{}", forward.scheme, forward.authority, forward.target),

@@ -51,7 +51,7 @@ fn status(code: u16) -> StatusCode {
 }
 
 /// Header fields as the pipeline names them. Those that cannot be sent were refused before; none gets this far.
-pub(super) fn fields(pairs: &[(String, String)]) -> HeaderMap {
+pub(super) fn fields(pairs: &[(Arc<str>, Arc<str>)]) -> HeaderMap {
     let mut fields = HeaderMap::with_capacity(pairs.len() + 2);
     for (name, value) in pairs {
         if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {

@@ -1,0 +1,11 @@
+//! What goes over the wire: raw clients, a recording upstream, and the service between them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::string_slice)]
+
+mod bodies;
+mod faults;
+mod forwarding;
+mod heads;
+mod reload;
+mod support;
+mod timers;
+mod upgrade;
