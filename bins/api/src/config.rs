@@ -131,3 +131,23 @@ impl Api {
         self.base_url.as_deref().map_or_else(own, |given| given.trim_end_matches('/').to_owned())
     }
 }
+
+impl Settings {
+    /// The defaults as they are shown in an example file.
+    pub fn shown_defaults() -> serde_json::Value {
+        let settings = Self::default();
+        serde_json::json!({
+            "database": { "url": "sqlite://heimdall.db" },
+            "root_key": "file:root.key",
+            "log": settings.log,
+            "limits": settings.limits,
+            "webhooks": { "allow_private": settings.webhooks.allow_private },
+            "api": {
+                "listen": settings.api.listen,
+                "prefix": settings.api.prefix,
+                "workers": settings.api.workers,
+                "trusted_proxies": [],
+            },
+        })
+    }
+}

@@ -1,1 +1,71 @@
-//! Placeholder until the first route lands.
+//! Tenants, roles, tokens, invites and webhooks over HTTP: the routes around [`heimdall_tenant::Tenants`].
+//!
+//! [`app`] adds every route to an actix-web application, for [`heimdall_server::Server`] or for a test;
+//! [`config::Settings`] is what the binary reads, [`start`] what it does.
+
+mod answer;
+mod assembly;
+pub mod config;
+mod deps;
+mod idempotent;
+pub mod openapi;
+mod paging;
+mod passwords;
+mod refusal;
+mod routes;
+mod start;
+mod who;
+mod workers;
+
+use actix_web::middleware::from_fn;
+use actix_web::web;
+use heimdall_server::{Check, Edge, Health, LimitSettings, Limits, Redaction, Sources};
+
+pub use assembly::{Options, Outside, assemble};
+pub use deps::{Deps, Ring};
+pub use passwords::HashingPool;
+pub use start::{Service, StartError, start};
+pub use workers::Workers;
+
+/// Everything below `/heimdall` (or the prefix of `deps`), and the discovery document that lies beside it.
+pub fn app(deps: Deps) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 'static {
+    move |config| {
+        let prefix = deps.prefix.clone();
+        let store = deps.store.clone();
+        let keys = deps.keys.clone();
+        config.app_data(web::Data::new(deps));
+        routes::discovery::at_root(&prefix, config);
+        let database = Check::new("database", move || {
+            let store = store.clone();
+            async move { store.ping().await.map_err(|fault| fault.to_string()) }
+        });
+        let signing = Check::new("keys", move || {
+            let outcome = keys.signer().map(drop).map_err(|error| error.to_string());
+            async move { outcome }
+        });
+        let health = Health::new(vec![database, signing]);
+        health.clone().routes(config);
+        let v1 = web::scope("/v1").wrap(from_fn(idempotent::once)).configure(version_1);
+        config.service(web::scope(&prefix).configure(|config| health.routes(config)).configure(openapi::routes).service(v1));
+    }
+}
+
+fn version_1(config: &mut web::ServiceConfig) {
+    use routes::*;
+    for routes in [
+        discovery::routes, admin_keys::routes, apps::routes, roles::routes, users::routes, credentials::routes,
+        oauth::routes, sessions::routes, decisions::routes, invites::routes, webhooks::routes, feed::routes,
+        settings::routes,
+    ] {
+        routes(config);
+    }
+}
+
+/// The edge of this service: its limits, and what of its paths must not be logged.
+pub fn edge(limits: &LimitSettings, sources: Sources, encrypted: bool) -> Edge {
+    Edge::new("api")
+        .limits(Limits::new(limits).into())
+        .redact(Redaction::new(&["/v1/invites/*", "/invites/*"]))
+        .sources(sources)
+        .encrypted(encrypted)
+}

@@ -36,6 +36,15 @@ pub(crate) fn page_request(limit: Option<i64>, cursor: Option<&str>) -> Result<P
     Ok(PageRequest { limit, cursor })
 }
 
+/// A page out of a list that is at hand as a whole; `key` is what it is sorted by here.
+pub(crate) fn page_of<T>(mut rows: Vec<T>, page: &PageRequest, key: impl Fn(&T) -> String) -> Page<T> {
+    rows.sort_by_key(&key);
+    if let Some(cursor) = &page.cursor {
+        rows.retain(|row| key(row).as_str() > cursor.key());
+    }
+    Page::cut(rows, page.limit, key)
+}
+
 /// Where the list goes on.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Pagination {

@@ -52,6 +52,14 @@ pub(crate) fn etag(version: i64) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"0\""))
 }
 
+/// Refuses when `If-Match` named another version than the present one.
+pub(crate) fn unchanged(expected: Option<i64>, present: i64) -> Result<(), Problem> {
+    match expected {
+        Some(expected) if expected != present => Err(Problem::precondition_failed()),
+        _ => Ok(()),
+    }
+}
+
 /// The version that `If-Match` names; `None` without the header or for `*`.
 pub(crate) fn if_match(request: &actix_web::HttpRequest) -> Result<Option<i64>, Problem> {
     let Some(value) = request.headers().get(header::IF_MATCH) else { return Ok(None) };

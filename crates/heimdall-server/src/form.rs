@@ -41,6 +41,15 @@ impl Parameters {
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.as_str())
     }
+
+    /// Reads the parameters that `T` knows.
+    ///
+    /// # Errors
+    /// 400 `invalid_request`; it cannot happen when every member of `T` is an optional text.
+    pub fn read<T: DeserializeOwned>(self) -> Result<T, crate::OAuthError> {
+        let pairs = serde::de::value::MapDeserializer::new(self.0.into_iter());
+        T::deserialize(pairs).map_err(|error: serde::de::value::Error| crate::OAuthError::invalid_request(error.to_string()))
+    }
 }
 
 impl FromRequest for Parameters {

@@ -1,12 +1,14 @@
 //! Adapters that speak to the world: SMTP and a mailbox of files, webhooks, HTTP endpoints, OAuth 2 and JWKS.
 
 pub mod address;
+#[cfg(feature = "pipeline")]
 mod http;
 mod mailbox;
 mod smtp;
 pub mod tls;
 mod webhook;
 
+#[cfg(feature = "pipeline")]
 pub use self::http::HttpClient;
 pub use mailbox::Mailbox;
 pub use smtp::{MailSettingsError, Smtp};

@@ -1,0 +1,100 @@
+//! Builds the service out of a store and a root key, for the binary, for `heimdall up` and for tests alike.
+
+use std::sync::Arc;
+
+use heimdall_store::Store;
+use heimdall_tenant::ports::Passwords;
+use heimdall_tenant::{TenantPorts, TenantSettings, Tenants};
+use heimdall_token::{KeyRing, KeyRingError, KeyRingSettings, RootKey};
+use heimdall_types::{Clock, Rng};
+
+use crate::deps::{Deps, Ring};
+
+/// What an operator decides about the service.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The address callers use, without a path and without a slash at its end.
+    pub base_url: String,
+    /// The path that everything lies under.
+    pub prefix: String,
+    /// Address of the portal, for hints in refusals.
+    pub portal_host: Option<String>,
+    /// Whether webhooks may go to private and loopback addresses.
+    pub allow_private_webhooks: bool,
+    /// The life of signing keys.
+    pub keys: KeyRingSettings,
+}
+
+impl Options {
+    /// Defaults at this address, under `/heimdall`.
+    pub fn at(base_url: impl Into<String>) -> Self {
+        Self {
+            base_url: base_url.into(),
+            prefix: "/heimdall".to_owned(),
+            portal_host: None,
+            allow_private_webhooks: false,
+            keys: KeyRingSettings::default(),
+        }
+    }
+}
+
+/// What the service takes from outside.
+#[derive(Clone)]
+pub struct Outside {
+    /// Where everything is kept.
+    pub store: Arc<Store>,
+    /// Seals keys and secrets.
+    pub root_key: RootKey,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<dyn Rng>,
+    /// Hashing of passwords.
+    pub passwords: Arc<dyn Passwords>,
+}
+
+impl std::fmt::Debug for Outside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Outside")
+    }
+}
+
+/// Opens the keys (making the first one where there is none) and wires the rules to the store.
+///
+/// # Errors
+/// When the keys cannot be opened: another root key, or no database.
+pub async fn assemble(outside: Outside, options: Options) -> Result<Deps, KeyRingError> {
+    let Outside { store, root_key, clock, rng, passwords } = outside;
+    let ring = KeyRing::open(store.clone(), root_key.clone(), clock.clone(), rng.clone(), options.keys).await?;
+    let keys = Arc::new(ring);
+    let mut settings = TenantSettings::new(format!("{}{}", options.base_url, options.prefix));
+    settings.portal_host = options.portal_host;
+    settings.allow_private_webhooks = options.allow_private_webhooks;
+    let ports = TenantPorts {
+        apps: store.clone(),
+        directory: store.clone(),
+        authority: store.clone(),
+        credentials: store.clone(),
+        sessions: store.clone(),
+        invites: store.clone(),
+        webhooks: store.clone(),
+        ledger: store.clone(),
+        passwords,
+        keys: Arc::new(Ring(keys.clone())),
+        notification_configs: None,
+        client_keys: None,
+        clock: clock.clone(),
+        rng: rng.clone(),
+    };
+    Ok(Deps {
+        tenants: Tenants::new(ports, settings, root_key.clone()),
+        store,
+        keys,
+        root_key: Arc::new(root_key),
+        clock,
+        rng,
+        base_url: options.base_url,
+        prefix: options.prefix,
+        pages: None,
+    })
+}

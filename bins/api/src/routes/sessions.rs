@@ -1,0 +1,44 @@
+//! `…/sessions`, `…/me/sessions`
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use heimdall_server::{Edge, Json, Query};
+use heimdall_tenant::input::Login;
+
+use crate::answer::done;
+use crate::paging::{PageQuery, listing};
+use crate::refusal::problem;
+use crate::routes::{Answer, With};
+use crate::who::Who;
+
+pub(crate) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/apps/{app}/sessions", web::post().to(login))
+        .route("/apps/{app}/me/sessions", web::get().to(mine))
+        .route("/apps/{app}/me/sessions/{session}", web::delete().to(end));
+}
+
+async fn login(
+    deps: With,
+    edge: web::Data<Edge>,
+    request: HttpRequest,
+    app: web::Path<String>,
+    body: Json<Login>,
+) -> Answer {
+    // Counted before anything is looked up: known and unknown accounts run into the limit alike.
+    let account = format!("{app}/{}", body.0.email.to_ascii_lowercase());
+    edge.counters().login(edge.source_of(&request), &account)?;
+    let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let tokens = deps.tenants.login(&app, body.0, agent).await.map_err(problem)?;
+    Ok(HttpResponse::Created().json(tokens))
+}
+
+async fn mine(deps: With, who: Who, app: web::Path<String>, request: HttpRequest, query: Query<PageQuery>) -> Answer {
+    let page = query.0.request()?;
+    Ok(listing(&request, deps.tenants.my_sessions(&who.0, &app, &page).await.map_err(problem)?))
+}
+
+async fn end(deps: With, who: Who, path: web::Path<(String, String)>) -> Answer {
+    deps.tenants.end_my_session(&who.0, &path.0, &path.1).await.map_err(problem)?;
+    Ok(done())
+}

@@ -1,0 +1,47 @@
+//! Who calls, out of the one `Authorization` header.
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use heimdall_server::{Authorization, Problem};
+use heimdall_tenant::Caller;
+
+use crate::deps::Deps;
+use crate::refusal::problem;
+
+/// The caller; [`Caller::Anonymous`] without the header. Cookies and queries are never looked at.
+#[derive(Debug, Clone)]
+pub(crate) struct Who(pub(crate) Caller);
+
+impl FromRequest for Who {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        async move { identify(&request).await.map(Self) }.boxed_local()
+    }
+}
+
+async fn identify(request: &HttpRequest) -> Result<Caller, Problem> {
+    let deps = request
+        .app_data::<web::Data<Deps>>()
+        .ok_or_else(|| Problem::internal("the application has no dependencies"))?;
+    match Authorization::of(request)? {
+        None => Ok(Caller::Anonymous),
+        Some(Authorization::Bearer(token)) => deps.tenants.caller(token.expose()).await.map_err(|error| {
+            let refused = problem(error);
+            if refused.status() != 401 {
+                return refused;
+            }
+            // RFC 6750 §3.1: a token was there, so the reason may be named.
+            Problem::unauthorized("the token is not valid").header(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer error=\"invalid_token\""),
+            )
+        }),
+        Some(_) => Err(Problem::unauthorized("a bearer token is needed")),
+    }
+}
