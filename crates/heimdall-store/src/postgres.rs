@@ -138,14 +138,21 @@ impl Drop for Postgres {
 
 /// On a thread of its own: the caller may stand inside a runtime, where nothing may block on another.
 fn prepare(server: &Arc<Server>, settings: &StoreSettings) -> Result<(), OpenError> {
-    let (server, manage) = (Arc::clone(server), settings.manage_schema);
+    let (server, manage) = (
+        Arc::clone(server),
+        settings.manage_schema && !settings.read_only,
+    );
+    // Whoever only looks may be anyone who can.
+    let looks = settings.read_only;
     let preparing = std::thread::spawn(move || {
         let mut conn = server.connect().map_err(OpenError::Postgres)?;
         if manage {
             crate::migrations::postgres(&mut conn)?;
             roles::create(&mut conn)?;
         } else {
-            roles::refuse_privileged(&mut conn)?;
+            if !looks {
+                roles::refuse_privileged(&mut conn)?;
+            }
             crate::migrations::known_to_postgres(&mut conn)?;
         }
         Ok(())
