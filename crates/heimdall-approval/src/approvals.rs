@@ -9,21 +9,27 @@ use heimdall_types::{
 };
 use serde_json::{Value, json};
 
-use crate::decide::{Ballot, Command, Event, Facts, Refusal, decide, evolve, open};
-use crate::definition::{StepKind, StepSpec};
+use crate::command::{Action, Ballot, Channel, Command, Intent, Level, Opening};
+use crate::decide::{decide, next_due};
+use crate::definition::{Definition, StepDefinition};
 use crate::error::ApprovalError;
+use crate::event::Event;
+use crate::evolve::evolve;
+use crate::person::{Identity, Person};
 use crate::ports::{
-    ApprovalStore, GrantFilter, Grants, NotRequestable, RequestFilter, RequestableRole, Requests,
-    RoleBook, Stored, Transition,
+    Append, ApprovalStore, GrantFilter, Grants, NotRequestable, RequestFilter, RequestableRole, Requests, RoleBook,
+    Stored, Transition,
 };
+use crate::refusal::Refusal;
 use crate::request::{Grant, GrantState, Request, RequestState, RequestedRole, Requester, Start};
-use crate::state::{Action, Approval, Channel, Person, Status, StepState};
+use crate::state::State;
 
 /// How long people may take to decide when nothing else is said.
 pub const TIME_TO_DECIDE: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_ROLES: usize = 20;
 const LONGEST_JUSTIFICATION: usize = 1000;
 const LONGEST_RESOURCE: usize = 200;
+const LONGEST_COMMENT: usize = 1000;
 const RETRIES: usize = 8;
 
 /// What somebody asks for.
@@ -50,6 +56,8 @@ pub struct Decision {
     pub verdict: Verdict,
     /// How it came.
     pub channel: Channel,
+    /// How surely the person is known.
+    pub level: Level,
     /// The link's `jti`.
     pub link: Option<String>,
 }
@@ -72,12 +80,6 @@ pub struct Approvals {
     roles: Arc<dyn RoleBook>,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
-}
-
-/// The opaque id of an approver who is known by address alone: `sub` of mail tokens, and the actor in the audit.
-pub fn approver_id(app: &AppId, email: &Email) -> String {
-    let digest = crypto::sha256_hex(format!("approver:{app}:{email}").as_bytes());
-    format!("apr_{}", digest.get(..26).unwrap_or_default())
 }
 
 impl Approvals {
@@ -112,14 +114,8 @@ impl Approvals {
     ) -> Result<Request, ApprovalError> {
         let roles = self.check(app, &ask).await?;
         let now = self.clock.now();
-        let mut root = StepSpec::new("Portal session", StepKind::Parallel);
-        root.children = roles
-            .iter()
-            .map(|role| StepSpec {
-                name: role.name.clone(),
-                ..role.step.clone()
-            })
-            .collect();
+        let children = roles.iter().map(|role| StepDefinition { name: role.name.clone(), ..role.step.clone() });
+        let root = StepDefinition { children: children.collect(), ..session_root()? };
         let content = json!({
             "app": app, "requester": requester.id, "roles": ask.roles, "justification": ask.justification.trim(),
             "minutes": ask.minutes, "start": ask.start, "resource": ask.resource,
@@ -127,25 +123,19 @@ impl Approvals {
         let dig = crypto::sha256_hex(content.to_string().as_bytes());
         let expires_at = now.plus(TIME_TO_DECIDE);
         let id = ApprovalId::generate(now, self.rng.as_ref());
-        let (born, events) = open(
-            id.clone(),
-            app.clone(),
-            &root,
-            requester.person(),
-            dig,
-            Some(expires_at),
-            now,
-            &Facts::default(),
-            || StepId::generate(now, self.rng.as_ref()),
-        );
-        let approval = events
-            .iter()
-            .fold(born, |state, event| evolve(state, event));
+        let steps = Definition::compile(&root, || StepId::generate(now, self.rng.as_ref()))
+            .map_err(|error| ApprovalError::invalid("roles", format!("cannot be asked for: {error}")))?;
+        let opening = Opening::new(app.clone(), id.clone(), "Portal session", steps)
+            .requester(requester.person())
+            .dig(dig)
+            .deadline(Some(expires_at));
+        let events = decide(&State::default(), &Command::open(opening), now)?;
+        let approval = events.iter().fold(State::default(), evolve);
         let mut request = Request {
             id: RequestId::generate(now, self.rng.as_ref()),
             app_id: app.clone(),
             session_id: self.session_id(),
-            approval_id: id,
+            approval_id: id.clone(),
             requester,
             roles: roles.iter().map(requested).collect(),
             justification: ask.justification.trim().to_owned(),
@@ -190,7 +180,7 @@ impl Approvals {
             );
         }
         let mut transition = Transition {
-            approval: Some((Box::new(approval), 0, events)),
+            approval: Some(append(app, &id, 0, &approval, events)),
             journal,
             ..Transition::default()
         };
@@ -390,7 +380,7 @@ impl Approvals {
                     "is missing: the requester reads it",
                 ));
             }
-            if length > crate::decide::LONGEST_COMMENT {
+            if length > LONGEST_COMMENT {
                 return Err(ApprovalError::invalid(
                     "denialReason",
                     "is longer than 1,000 characters",
@@ -422,92 +412,28 @@ impl Approvals {
             Verdict::Approve(comment) => (Action::Approve, comment.clone()),
             Verdict::Deny(reason) => (Action::Reject, Some(reason.clone())),
         };
-        let votes: Vec<_> = stored
-            .approval
-            .steps
-            .iter()
-            .flat_map(|step| &step.seats)
-            .collect();
-        let mine: Vec<_> = votes
-            .into_iter()
-            .filter(|seat| seat.person.is(&decision.person))
-            .collect();
-        if decision.person.is(&stored.approval.requester) && mine.is_empty() {
-            return Err(Refusal::FourEyes.into());
-        }
-        if mine.is_empty() {
-            return Err(ApprovalError::Forbidden);
-        }
-        let said: Vec<Action> = mine
-            .iter()
-            .filter_map(|seat| Some(seat.vote.as_ref()?.action))
-            .collect();
-        if request.state != RequestState::Created || (!said.is_empty() && said.len() == mine.len())
-        {
-            let same = said.iter().any(|past| past.is_yes() == action.is_yes());
-            return if same {
-                Ok((request, true))
-            } else {
-                Err(ApprovalError::Decided(request.state))
-            };
-        }
-        let mut approval = stored.approval.clone();
-        let mut events = Vec::new();
-        let open: Vec<StepId> = approval
-            .steps
-            .iter()
-            .filter(|step| step.state == StepState::Active && step.spec.asks())
-            .filter(|step| {
-                step.seats
-                    .iter()
-                    .any(|s| s.vote.is_none() && s.person.is(&decision.person))
-            })
-            .map(|step| step.id.clone())
-            .collect();
-        if open.is_empty() {
-            return Err(ApprovalError::Decided(request.state));
-        }
-        for step in open {
-            if approval.status.is_final() {
-                break;
+        let ballot = Ballot { link: decision.link.clone(), ..Ballot::new(action) }
+            .comment(comment)
+            .by(decision.channel, decision.level);
+        let command = Command::vote(decision.person.clone(), None, ballot);
+        let events = match decide(&stored.state, &command, now) {
+            Ok(events) => events,
+            Err(Refusal::AlreadyVoted(past)) if past.is_yes() == action.is_yes() => return Ok((request, true)),
+            Err(Refusal::AlreadyVoted(_) | Refusal::SeatTaken) => return Err(ApprovalError::Decided(request.state)),
+            Err(Refusal::NotEligible) => return Err(ApprovalError::Forbidden),
+            // Decided meanwhile, or a deadline has passed that nobody has looked at yet: say where it stands now.
+            Err(Refusal::Closed(_) | Refusal::NotActive) => {
+                self.tick_approval(stored, now).await?;
+                let fresh = self.request(app, id).await?;
+                return Err(ApprovalError::Decided(fresh.state));
             }
-            let ballot = Ballot {
-                step,
-                activation: None,
-                epoch: None,
-                actor: decision.person.clone(),
-                on_behalf_of: None,
-                action,
-                comment: comment.clone(),
-                options: Vec::new(),
-                signature: None,
-                channel: decision.channel,
-                link: decision.link.clone(),
-            };
-            let new = decide(
-                &approval,
-                &Command::Vote(Box::new(ballot)),
-                now,
-                &Facts::default(),
-            );
-            let new = match new {
-                // A deadline passed meanwhile: record that instead, and say so.
-                Err(Refusal::Decided(_) | Refusal::NotActive(_)) if events.is_empty() => {
-                    self.tick_approval(stored.clone(), now).await?;
-                    let fresh = self.request(app, id).await?;
-                    return Err(ApprovalError::Decided(fresh.state));
-                }
-                other => other?,
-            };
-            approval = new
-                .iter()
-                .fold(approval, |state, event| evolve(state, event));
-            events.extend(new);
-        }
+            Err(refusal) => return Err(refusal.into()),
+        };
+        let approval = events.iter().fold(stored.state, evolve);
         if let Verdict::Deny(reason) = &decision.verdict {
             request.denial = Some((reason.trim().to_owned(), decision.person.clone()));
         }
-        let actor = self.actor(app, &decision.person);
+        let actor = actor_of(app, &decision.person);
         let transition = self
             .follow(&mut request, stored.version, approval, events, actor, now)
             .await?;
@@ -515,22 +441,12 @@ impl Approvals {
         Ok((request, false))
     }
 
-    fn actor(&self, app: &AppId, person: &Person) -> Actor {
-        match (&person.account, &person.email) {
-            (Some(id), _) => Actor::User { id: id.clone() },
-            (None, Some(email)) => Actor::Approver {
-                id: approver_id(app, email),
-            },
-            (None, None) => Actor::Anonymous,
-        }
-    }
-
     // What a request does when its approval moved: state, grants, journal.
     async fn follow(
         &self,
         request: &mut Request,
         version: i64,
-        approval: Approval,
+        approval: State,
         events: Vec<Event>,
         actor: Actor,
         now: Timestamp,
@@ -543,7 +459,7 @@ impl Approvals {
         }
         self.tell_approvers(&mut journal, request, &approval, &events, now);
         let mut transition = Transition {
-            approval: Some((Box::new(approval), version, events)),
+            approval: Some(append(&request.app_id, &request.approval_id, version, &approval, events)),
             journal,
             ..Transition::default()
         };
@@ -558,62 +474,34 @@ impl Approvals {
         &self,
         journal: &mut Journal,
         request: &Request,
-        approval: &Approval,
+        approval: &State,
         event: &Event,
         actor: &Actor,
         now: Timestamp,
     ) {
-        let step_id = |index: &usize| {
-            approval
-                .steps
-                .get(*index)
-                .map(|step| step.id.to_string())
-                .unwrap_or_default()
-        };
+        let step_id =
+            |index: &usize| approval.steps.get(*index).map(|step| step.spec.id.to_string()).unwrap_or_default();
+        let id = &request.approval_id;
         match event {
             Event::Voted { step, vote, .. } => {
                 let data = json!({
-                    "approval_id": approval.id, "request_id": request.id, "step_id": step_id(step),
-                    "action": vote.action, "channel": vote.channel, "link": vote.link, "dig": vote.dig,
+                    "approval_id": id, "request_id": request.id, "step_id": step_id(step), "action": vote.action,
+                    "channel": vote.channel, "link": vote.link, "dig": vote.dig,
                 });
-                self.note(
-                    journal,
-                    request,
-                    actor.clone(),
-                    "approval.vote_cast",
-                    &step_id(step),
-                    data,
-                    now,
-                );
+                self.note(journal, request, actor.clone(), "approval.vote_cast", &step_id(step), data, now);
             }
-            Event::Moved { step, to, .. } if to.is_final() => {
+            Event::StepEnded { step, ending, .. } => {
                 let data = json!({
-                    "approval_id": approval.id, "request_id": request.id, "step_id": step_id(step), "state": to,
+                    "approval_id": id, "request_id": request.id, "step_id": step_id(step), "state": ending,
                 });
-                self.note(
-                    journal,
-                    request,
-                    Actor::System,
-                    "approval.step_resolved",
-                    &step_id(step),
-                    data,
-                    now,
-                );
+                self.note(journal, request, Actor::System, "approval.step_resolved", &step_id(step), data, now);
             }
-            Event::Resolved { to, .. } => {
+            Event::Ended { state, .. } => {
                 let data = json!({
-                    "approval_id": approval.id, "request_id": request.id, "state": to,
+                    "approval_id": id, "request_id": request.id, "state": state.as_str(),
                     "request_state": request.state.as_str(), "user_id": request.requester.id,
                 });
-                self.note(
-                    journal,
-                    request,
-                    actor.clone(),
-                    "approval.resolved",
-                    approval.id.as_str(),
-                    data,
-                    now,
-                );
+                self.note(journal, request, actor.clone(), "approval.resolved", id.as_str(), data, now);
             }
             _ => {}
         }
@@ -684,32 +572,22 @@ impl Approvals {
         &self,
         journal: &mut Journal,
         request: &Request,
-        approval: &Approval,
+        approval: &State,
         events: &[Event],
         now: Timestamp,
     ) {
         let mut told: BTreeSet<(&str, Email)> = BTreeSet::new();
         for event in events {
-            let (kind, people): (&str, Vec<&Person>) = match event {
+            let (kind, people): (&str, Vec<&Identity>) = match event {
                 Event::Activated { seats, .. } => ("approval-requested", seats.iter().collect()),
                 Event::Escalated { seats, .. } => ("escalated", seats.iter().collect()),
-                Event::Reminded { step, seat } => {
-                    let seat = approval
-                        .steps
-                        .get(*step)
-                        .and_then(|step| step.seats.get(*seat));
-                    (
-                        "reminder",
-                        seat.map(|seat| &seat.person).into_iter().collect(),
-                    )
+                Event::Reminded { step, seat, .. } => {
+                    let seat = approval.steps.get(*step).and_then(|step| step.seats.get(*seat));
+                    ("reminder", seat.map(|seat| &seat.holder).into_iter().collect())
                 }
                 _ => continue,
             };
-            told.extend(
-                people
-                    .into_iter()
-                    .filter_map(|person| Some((kind, person.email.clone()?))),
-            );
+            told.extend(people.into_iter().filter_map(|who| Some((kind, who.address()?.parse().ok()?))));
         }
         for (kind, email) in told {
             self.notice(journal, request, kind, &email, json!({"link": true}), now);
@@ -821,13 +699,12 @@ impl Approvals {
             }
             let stored = self.approval(app, &request.approval_id).await?;
             let now = self.clock.now();
-            let events = match decide(&stored.approval, &Command::Cancel, now, &Facts::default()) {
+            let withdraw = Command::of(request.requester.person(), Intent::Cancel);
+            let events = match decide(&stored.state, &withdraw, now) {
                 Ok(events) => events,
                 Err(_) => return Err(ApprovalError::Decided(request.state)),
             };
-            let approval = events
-                .iter()
-                .fold(stored.approval, |state, event| evolve(state, event));
+            let approval = events.iter().fold(stored.state, evolve);
             let transition = self
                 .follow(
                     &mut request,
@@ -967,30 +844,17 @@ impl Approvals {
     }
 
     async fn tick_approval(&self, stored: Stored, now: Timestamp) -> Result<(), ApprovalError> {
-        let Ok(events) = decide(&stored.approval, &Command::Tick, now, &Facts::default()) else {
+        let Ok(events) = decide(&stored.state, &Command::tick(), now) else { return Ok(()) };
+        if events.is_empty() {
             return Ok(());
-        };
-        let approval = events
-            .iter()
-            .fold(stored.approval, |state, event| evolve(state, event));
-        let transition = match self
-            .requests
-            .request_of(&approval.app_id, &approval.id)
-            .await?
-        {
+        }
+        let approval = events.iter().fold(stored.state, evolve);
+        let transition = match self.requests.request_of(&stored.app_id, &stored.id).await? {
             Some(mut request) => {
-                self.follow(
-                    &mut request,
-                    stored.version,
-                    approval,
-                    events,
-                    Actor::System,
-                    now,
-                )
-                .await?
+                self.follow(&mut request, stored.version, approval, events, Actor::System, now).await?
             }
             None => Transition {
-                approval: Some((Box::new(approval), stored.version, events)),
+                approval: Some(append(&stored.app_id, &stored.id, stored.version, &approval, events)),
                 ..Transition::default()
             },
         };
@@ -1049,7 +913,29 @@ fn about(request: &Request) -> Value {
     })
 }
 
-/// Whether an approval may still be decided.
-pub fn is_open(approval: &Approval) -> bool {
-    approval.status == Status::Open
+fn session_root() -> Result<StepDefinition, ApprovalError> {
+    Definition::read(&json!({"name": "Portal session", "type": "parallel"}))
+        .map_err(|error| Fault::Corrupt(error.to_string()).into())
+}
+
+fn actor_of(app: &AppId, person: &Person) -> Actor {
+    let user = person.identities.iter().find_map(|who| who.as_str().strip_prefix("user:"));
+    match (user, person.identities.first()) {
+        (Some(id), _) => Actor::User { id: id.to_owned() },
+        (None, Some(who)) => Actor::Approver { id: who.opaque(app.as_str()) },
+        (None, None) => Actor::Anonymous,
+    }
+}
+
+fn append(app: &AppId, id: &ApprovalId, expected: i64, state: &State, events: Vec<Event>) -> Append {
+    let open = state.active().flat_map(|(_, step)| &step.seats).filter(|seat| seat.vote.is_none() && !seat.vacant);
+    Append {
+        app_id: app.clone(),
+        id: id.clone(),
+        expected,
+        events,
+        state: state.state,
+        due: next_due(state),
+        waits: open.map(|seat| seat.holder.clone()).collect(),
+    }
 }

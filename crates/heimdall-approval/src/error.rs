@@ -1,7 +1,7 @@
 use heimdall_types::Fault;
 use thiserror::Error;
 
-use crate::decide::Refusal;
+use crate::refusal::Refusal;
 use crate::request::RequestState;
 
 /// Why the approvals did not do what they were asked.

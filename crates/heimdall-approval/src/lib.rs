@@ -25,25 +25,31 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod approvals;
 mod command;
 mod decide;
 mod definition;
+mod error;
 mod event;
 mod evolve;
 mod person;
+pub mod ports;
 mod quorum;
 mod refusal;
+pub mod request;
 mod state;
 
+pub use approvals::{Approvals, Ask, Decision, TIME_TO_DECIDE, Verdict};
 pub use command::{Action, Ballot, Channel, Command, Delegation, Facts, Intent, Level, Opening};
 pub use decide::{decide, next_due};
 pub use definition::{
     AbstainMode, Approver, CommentRule, CommentRules, Definition, DefinitionError, FrozenStep,
     OnTimeout, Pass, Spec, StepDefinition, StepKind, Verb,
 };
+pub use error::ApprovalError;
 pub use event::{Ending, Event};
 pub use evolve::{evolve, replay};
 pub use person::{Identity, Person};
-pub use quorum::{Quorum, Tally, Verdict};
+pub use quorum::{Quorum, Tally, Verdict as Count};
 pub use refusal::Refusal;
 pub use state::{ApprovalState, Seat, State, Step, StepState, Vote};

@@ -6,25 +6,49 @@ use heimdall_types::{
     UserId,
 };
 
-use crate::decide::Event;
-use crate::definition::StepSpec;
+use crate::definition::StepDefinition;
+use crate::event::Event;
+use crate::person::{Identity, Person};
 use crate::request::{Grant, Request, RequestState};
-use crate::state::{Approval, Person};
+use crate::state::{ApprovalState, State};
 
 /// A stored approval with its version.
 #[derive(Debug, Clone)]
 pub struct Stored {
-    /// The state.
-    pub approval: Approval,
+    /// The App.
+    pub app_id: AppId,
+    /// Its id.
+    pub id: ApprovalId,
+    /// The state that its log adds up to.
+    pub state: State,
     /// How many events it has seen.
     pub version: i64,
+}
+
+/// Events to append to an approval's log, and what is looked up by.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// The App.
+    pub app_id: AppId,
+    /// The approval.
+    pub id: ApprovalId,
+    /// How many events it must have seen; 0 makes it.
+    pub expected: i64,
+    /// What happened.
+    pub events: Vec<Event>,
+    /// Where it stands then.
+    pub state: ApprovalState,
+    /// When time alone changes it next.
+    pub due: Option<Timestamp>,
+    /// Whom it waits for.
+    pub waits: Vec<Identity>,
 }
 
 /// Everything one decision does: applied whole or not at all.
 #[derive(Debug, Clone, Default)]
 pub struct Transition {
-    /// The approval's new state, the version it must have, and the events to append to its log.
-    pub approval: Option<(Box<Approval>, i64, Vec<Event>)>,
+    /// What happened to an approval.
+    pub approval: Option<Append>,
     /// Insert (version 0) or update; a version that does not hold is a conflict.
     pub requests: Vec<Request>,
     /// Insert (version 0) or update.
@@ -117,7 +141,7 @@ pub trait Grants: Send + Sync {
 }
 
 /// What a role says about being asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RequestableRole {
     /// Its name.
     pub name: String,
@@ -126,7 +150,7 @@ pub struct RequestableRole {
     /// The longest grant, in minutes.
     pub max_minutes: u32,
     /// Who decides.
-    pub step: StepSpec,
+    pub step: StepDefinition,
     /// Who is told without being asked.
     pub informed: Vec<Email>,
 }

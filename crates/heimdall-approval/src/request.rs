@@ -1,7 +1,8 @@
 use heimdall_types::{AppId, ApprovalId, GrantId, RequestId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::state::{Approval, Person, Status, StepState};
+use crate::person::{Identity, Person};
+use crate::state::{ApprovalState, State, StepState};
 
 /// Where a request stands, in the portal's own words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -98,11 +99,7 @@ pub struct Requester {
 impl Requester {
     /// The same human for the engine.
     pub fn person(&self) -> Person {
-        Person {
-            email: Some(self.email.clone()),
-            account: Some(self.id.to_string()),
-            name: self.name.clone(),
-        }
+        Person::new(&self.name, [Identity::user(&self.id), Identity::email(&self.email)])
     }
 }
 
@@ -171,34 +168,25 @@ pub struct Request {
 
 impl Request {
     /// Takes over what the approval says; `true` when the state or a role's state changed.
-    pub(crate) fn follow(&mut self, approval: &Approval, now: Timestamp) -> bool {
+    pub(crate) fn follow(&mut self, approval: &State, now: Timestamp) -> bool {
         let before = (self.state, self.roles.clone());
-        let state = match approval.status {
-            Status::Open => RequestState::Created,
-            Status::Approved => RequestState::Approved,
-            Status::Rejected => RequestState::Denied,
-            Status::Expired => RequestState::Expired,
-            Status::Cancelled => RequestState::Canceled,
+        let state = match approval.state {
+            ApprovalState::New | ApprovalState::Open => RequestState::Created,
+            ApprovalState::Approved => RequestState::Approved,
+            ApprovalState::Rejected => RequestState::Denied,
+            ApprovalState::Expired => RequestState::Expired,
+            ApprovalState::Cancelled => RequestState::Canceled,
         };
-        let children = approval
-            .steps
-            .first()
-            .map(|root| root.children.clone())
-            .unwrap_or_default();
-        for (role, child) in self.roles.iter_mut().zip(children) {
-            let step = approval
-                .steps
-                .get(child)
-                .map_or(StepState::Waiting, |step| step.state);
-            role.state = match step {
-                StepState::Approved => RequestState::Approved,
-                StepState::Rejected => RequestState::Denied,
-                StepState::Expired => RequestState::Expired,
-                StepState::Cancelled | StepState::Skipped(_) => RequestState::Canceled,
-                StepState::Waiting
-                | StepState::Held
-                | StepState::Active
-                | StepState::Moderating => RequestState::Created,
+        for (role, child) in self.roles.iter_mut().zip(approval.children(0)) {
+            role.state = match approval.steps.get(child).map(|step| &step.state) {
+                Some(StepState::Approved) => RequestState::Approved,
+                Some(StepState::Rejected(_)) => RequestState::Denied,
+                Some(StepState::Expired) => RequestState::Expired,
+                Some(StepState::Cancelled | StepState::Skipped(_)) => RequestState::Canceled,
+                None
+                | Some(StepState::Waiting | StepState::Held(_) | StepState::Active | StepState::Moderating) => {
+                    RequestState::Created
+                }
             };
         }
         if state != self.state {

@@ -7,45 +7,39 @@ mod requests;
 use async_trait::async_trait;
 use diesel::prelude::*;
 use heimdall_approval::ports::{ApprovalStore, Stored, Transition};
+use heimdall_approval::{Event, replay};
 use heimdall_types::{AppId, ApprovalId, Fault, Timestamp};
 
 use crate::conn::{Conn, JobResult, Scope, query};
-use crate::schema::approval::{approvals, grants as grant_rows};
+use crate::schema::approval::{approval_events, approvals, grants as grant_rows};
 use crate::store::Store;
 
 #[async_trait]
 impl ApprovalStore for Store {
     async fn approval(&self, app: &AppId, id: &ApprovalId) -> Result<Option<Stored>, Fault> {
         let (own, id) = (app.clone(), id.clone());
-        self.read(app, move |c| {
-            let row: Option<(i64, String)> = query!(c => approvals::table
-                .find((own.as_str(), id.as_str()))
-                .select((approvals::version, approvals::body))
-                .first(c)
-                .optional())?;
-            row.map(stored).transpose()
-        })
-        .await
+        self.read(app, move |c| stored(c, own.as_str(), id.as_str())).await
     }
 
     async fn due_approvals(&self, now: Timestamp, limit: u32) -> Result<Vec<Stored>, Fault> {
         self.read(Scope::System, move |c| {
-            let rows: Vec<(i64, String)> = query!(c => approvals::table
+            let rows: Vec<(String, String)> = query!(c => approvals::table
                 .filter(approvals::due.le(now.millis()))
                 .order(approvals::due)
                 .limit(i64::from(limit))
-                .select((approvals::version, approvals::body))
+                .select((approvals::app_id, approvals::id))
                 .load(c))?;
-            rows.into_iter().map(stored).collect()
+            let mut all = Vec::with_capacity(rows.len());
+            for (app, id) in rows {
+                all.extend(stored(c, &app, &id)?);
+            }
+            Ok(all)
         })
         .await
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, Fault> {
-        self.read(Scope::System, |c| {
-            Ok(earliest(c)?.map(Timestamp::from_millis))
-        })
-        .await
+        self.read(Scope::System, |c| Ok(earliest(c)?.map(Timestamp::from_millis))).await
     }
 
     async fn apply(&self, transition: Transition) -> Result<(), Fault> {
@@ -56,11 +50,24 @@ impl ApprovalStore for Store {
     }
 }
 
-fn stored((version, body): (i64, String)) -> JobResult<Stored> {
-    Ok(Stored {
-        approval: serde_json::from_str(&body)?,
-        version,
-    })
+// The log is the truth; the row beside it is what lists and timers look at.
+fn stored(c: &mut Conn<'_>, app: &str, id: &str) -> JobResult<Option<Stored>> {
+    let bodies: Vec<String> = query!(c => approval_events::table
+        .filter(approval_events::app_id.eq(app))
+        .filter(approval_events::approval_id.eq(id))
+        .order(approval_events::seq)
+        .select(approval_events::body)
+        .load(c))?;
+    if bodies.is_empty() {
+        return Ok(None);
+    }
+    let events = bodies.iter().map(|body| serde_json::from_str(body)).collect::<Result<Vec<Event>, _>>()?;
+    Ok(Some(Stored {
+        app_id: app.parse()?,
+        id: id.parse()?,
+        version: i64::try_from(events.len()).unwrap_or(i64::MAX),
+        state: replay(&events),
+    }))
 }
 
 fn earliest(c: &mut Conn<'_>) -> JobResult<Option<i64>> {

@@ -1,10 +1,8 @@
 use std::collections::BTreeSet;
 
 use diesel::prelude::*;
-use heimdall_approval::decide::Event;
-use heimdall_approval::ports::Transition;
+use heimdall_approval::ports::{Append, Transition};
 use heimdall_approval::request::{Grant, Request};
-use heimdall_approval::state::{Approval, StepState};
 use heimdall_types::AppId;
 
 use crate::conn::{Conn, JobResult, one, query};
@@ -13,10 +11,7 @@ use crate::schema::approval::{approval_events, approval_waits, approvals, grants
 
 /// The one App that a transition is about.
 pub(super) fn app_of(transition: &Transition) -> Option<AppId> {
-    let approval = transition
-        .approval
-        .iter()
-        .map(|(approval, ..)| &approval.app_id);
+    let approval = transition.approval.iter().map(|append| &append.app_id);
     let requests = transition.requests.iter().map(|request| &request.app_id);
     let grants = transition.grants.iter().map(|grant| &grant.app_id);
     approval.chain(requests).chain(grants).next().cloned()
@@ -24,8 +19,8 @@ pub(super) fn app_of(transition: &Transition) -> Option<AppId> {
 
 /// Everything of a transition, in this transaction.
 pub(super) fn apply(c: &mut Conn<'_>, transition: &Transition) -> JobResult<()> {
-    if let Some((approval, expected, events)) = &transition.approval {
-        put_approval(c, approval, *expected, events)?;
+    if let Some(append) = &transition.approval {
+        put_approval(c, append)?;
     }
     for request in &transition.requests {
         put_request(c, request)?;
@@ -39,40 +34,26 @@ pub(super) fn apply(c: &mut Conn<'_>, transition: &Transition) -> JobResult<()> 
     journal::write(c, &transition.journal)
 }
 
-fn put_approval(
-    c: &mut Conn<'_>,
-    approval: &Approval,
-    expected: i64,
-    events: &[Event],
-) -> JobResult<()> {
-    let (app, id) = (approval.app_id.as_str(), approval.id.as_str());
-    let version = expected + i64::try_from(events.len()).unwrap_or(i64::MAX);
-    let body = serde_json::to_string(approval)?;
-    let status = format!("{:?}", approval.status);
-    let due = approval.next_due().map(heimdall_types::Timestamp::millis);
+fn put_approval(c: &mut Conn<'_>, append: &Append) -> JobResult<()> {
+    let (app, id, expected) = (append.app_id.as_str(), append.id.as_str(), append.expected);
+    let version = expected + i64::try_from(append.events.len()).unwrap_or(i64::MAX);
+    let due = append.due.map(heimdall_types::Timestamp::millis);
+    let mutable = (
+        approvals::version.eq(version),
+        approvals::state.eq(append.state.as_str()),
+        approvals::due.eq(due),
+    );
     if expected == 0 {
         query!(c => diesel::insert_into(approvals::table)
-            .values((
-                approvals::app_id.eq(app),
-                approvals::id.eq(id),
-                approvals::version.eq(version),
-                approvals::status.eq(&status),
-                approvals::due.eq(due),
-                approvals::body.eq(&body),
-            ))
+            .values((approvals::app_id.eq(app), approvals::id.eq(id), mutable))
             .execute(c))?;
     } else {
         let rows = query!(c => diesel::update(approvals::table.find((app, id)).filter(approvals::version.eq(expected)))
-            .set((
-                approvals::version.eq(version),
-                approvals::status.eq(&status),
-                approvals::due.eq(due),
-                approvals::body.eq(&body),
-            ))
+            .set(mutable)
             .execute(c))?;
         one(rows)?;
     }
-    for (seq, event) in (expected + 1..).zip(events) {
+    for (seq, event) in (expected + 1..).zip(&append.events) {
         let body = serde_json::to_string(event)?;
         query!(c => diesel::insert_into(approval_events::table)
             .values((
@@ -83,31 +64,16 @@ fn put_approval(
             ))
             .execute(c))?;
     }
-    put_waits(c, approval)
-}
-
-// The inbox reads this instead of opening every approval.
-fn put_waits(c: &mut Conn<'_>, approval: &Approval) -> JobResult<()> {
-    let (app, id) = (approval.app_id.as_str(), approval.id.as_str());
+    // The inbox reads this instead of replaying every approval.
     query!(c => diesel::delete(
         approval_waits::table.filter(approval_waits::app_id.eq(app)).filter(approval_waits::approval_id.eq(id)),
     )
     .execute(c))?;
-    let active = approval
-        .steps
-        .iter()
-        .filter(|step| step.state == StepState::Active);
-    let open = active
-        .flat_map(|step| &step.seats)
-        .filter(|seat| seat.vote.is_none());
-    let holders: BTreeSet<String> = open
-        .flat_map(|seat| super::requests::holders(&seat.person))
-        .collect();
-    for holder in holders {
+    for holder in append.waits.iter().collect::<BTreeSet<_>>() {
         query!(c => diesel::insert_into(approval_waits::table)
             .values((
                 approval_waits::app_id.eq(app),
-                approval_waits::holder.eq(&holder),
+                approval_waits::holder.eq(holder.as_str()),
                 approval_waits::approval_id.eq(id),
             ))
             .execute(c))?;

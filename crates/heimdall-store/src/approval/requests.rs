@@ -2,19 +2,12 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use heimdall_approval::ports::{RequestFilter, Requests};
 use heimdall_approval::request::Request;
-use heimdall_approval::state::Person;
+use heimdall_approval::Person;
 use heimdall_types::{AppId, ApprovalId, Fault, Page, PageRequest, RequestId};
 
 use crate::conn::{JobResult, Scope, query};
 use crate::schema::approval::{approval_waits, requests};
 use crate::store::Store;
-
-/// The keys under which somebody is waited for.
-pub(super) fn holders(person: &Person) -> Vec<String> {
-    let mail = person.email.iter().map(|email| format!("mail:{email}"));
-    mail.chain(person.account.iter().map(|id| format!("account:{id}")))
-        .collect()
-}
 
 fn parse(body: &str) -> JobResult<Request> {
     Ok(serde_json::from_str(body)?)
@@ -105,7 +98,8 @@ impl Requests for Store {
         person: &Person,
         page: &PageRequest,
     ) -> Result<Page<Request>, Fault> {
-        let (own, holders, page) = (app.clone(), holders(person), page.clone());
+        let (own, page) = (app.clone(), page.clone());
+        let holders: Vec<String> = person.identities.iter().map(ToString::to_string).collect();
         self.read(app, move |c| {
             let waiting = approval_waits::table
                 .filter(approval_waits::app_id.eq(own.as_str()))

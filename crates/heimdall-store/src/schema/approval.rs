@@ -3,9 +3,8 @@ diesel::table! {
         app_id -> Text,
         id -> Text,
         version -> BigInt,
-        status -> Text,
+        state -> Text,
         due -> Nullable<BigInt>,
-        body -> Text,
     }
 }
 

@@ -2,9 +2,8 @@ CREATE TABLE approvals (
     app_id TEXT NOT NULL,
     id TEXT NOT NULL,
     version BIGINT NOT NULL,
-    status TEXT NOT NULL,
+    state TEXT NOT NULL,
     due BIGINT,
-    body TEXT NOT NULL,
     PRIMARY KEY (app_id, id)
 );
 CREATE INDEX approvals_due ON approvals (due) WHERE due IS NOT NULL;
@@ -19,7 +18,7 @@ CREATE TABLE approval_events (
     FOREIGN KEY (app_id, approval_id) REFERENCES approvals (app_id, id) ON DELETE CASCADE
 );
 
--- Whom an open approval waits for: `mail:ADDRESS` and `account:ID`.
+-- Whom an open approval waits for: `email:ADDRESS`, `user:ID`, `account:ID`.
 CREATE TABLE approval_waits (
     app_id TEXT NOT NULL,
     holder TEXT NOT NULL,
