@@ -26,6 +26,8 @@ pub struct KeyStores {
 /// A file with keys.
 pub struct KeyStore {
     password: Option<Secret>,
+    /// What RSA keys sign with, where it does not follow from their size.
+    algorithm: Option<String>,
     state: ArcSwap<State>,
     /// The longest life of a token that this store signs, in milliseconds.
     longest_life: AtomicI64,
@@ -60,23 +62,27 @@ impl KeyStores {
         &self,
         path: &str,
         password: Option<&str>,
+        algorithm: Option<&str>,
         bytes: impl FnOnce() -> Result<Vec<u8>, String>,
     ) -> Result<Arc<KeyStore>, String> {
         let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = stores.get(path) {
-            return if known.password.as_ref().map(Secret::expose) == password {
+            let same = known.password.as_ref().map(Secret::expose) == password
+                && known.algorithm.as_deref() == algorithm;
+            return if same {
                 Ok(known.clone())
             } else {
-                Err("this key store is used elsewhere with another password".to_owned())
+                Err("this key store is used elsewhere with another password or `alg`".to_owned())
             };
         }
-        let keys = file::parse(&bytes()?, password)?;
+        let keys = file::parse(&bytes()?, password, algorithm)?;
         let came = keys
             .iter()
             .map(|key| (key.kid().to_owned(), Timestamp::from_millis(i64::MIN)))
             .collect();
         let store = Arc::new(KeyStore {
             password: password.map(Secret::from),
+            algorithm: algorithm.map(str::to_owned),
             state: ArcSwap::from_pointee(State {
                 keys: keys.into_iter().map(Arc::new).collect(),
                 came,
@@ -174,7 +180,7 @@ impl KeyStore {
     }
 
     fn reload(&self, bytes: &[u8]) -> Result<(), String> {
-        let keys = file::parse(bytes, self.password.as_ref().map(Secret::expose))?;
+        let keys = file::parse(bytes, self.password.as_ref().map(Secret::expose), self.algorithm.as_deref())?;
         let usable = keys.first().ok_or("no key in it")?;
         usable.fit_to_sign(self.clock.now())?;
         let old = self.state.load_full();

@@ -10,7 +10,7 @@ use crate::cache::{Deadlined, Key, KeyParts};
 use crate::flights::Flights;
 use crate::settings::Fields;
 use crate::url::{Place, encode_query, escape};
-use crate::{Failure, Http, HttpFault, HttpRequest, Kind};
+use crate::{Failure, Files, Http, HttpFault, HttpRequest, Kind, read_secret};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const LARGEST_ANSWER: usize = 64 * 1024;
@@ -56,7 +56,7 @@ pub struct AccessToken {
 
 impl Flow {
     /// Reads the members of a configuration; `header` and anything else is the caller's.
-    pub fn read(fields: &mut Fields<'_>, tls_required: bool) -> Option<Self> {
+    pub fn read(fields: &mut Fields<'_>, tls_required: bool, files: &dyn Files) -> Option<Self> {
         let token_url = fields.required_text("token_url");
         if let Some(url) = token_url
             && let Err(message) = check_url(url, tls_required)
@@ -64,7 +64,8 @@ impl Flow {
             fields.wrong("token_url", message);
         }
         let client_id = fields.required_text("client_id");
-        let client_secret = fields.required_text("client_secret");
+        let client_secret =
+            fields.required_text("client_secret").and_then(|_| read_secret(fields, "client_secret", files));
         let method = match fields.word("auth_method", &["basic_auth", "request_body"]) {
             Some("request_body") => AuthMethod::RequestBody,
             _ => AuthMethod::BasicAuth,
@@ -74,7 +75,7 @@ impl Flow {
         Some(Self {
             token_url: token_url?.to_owned(),
             client_id: client_id?.to_owned(),
-            client_secret: client_secret?.into(),
+            client_secret: client_secret?,
             method,
             scopes,
             cache_ttl,

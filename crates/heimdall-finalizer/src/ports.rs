@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use heimdall_types::Secret;
+
+use crate::settings::Fields;
 
 /// One request to somebody else's endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +78,22 @@ pub trait Http: Send + Sync {
 pub trait Timer: Send + Sync {
     /// Returns after `pause`.
     async fn sleep(&self, pause: Duration);
+}
+
+/// A secret member: its text, or, spelt `file:/path`, what stands in that file without the line break at its end.
+pub fn read_secret(fields: &mut Fields<'_>, key: &'static str, files: &dyn Files) -> Option<Secret> {
+    let text = fields.text(key)?;
+    let Some(path) = text.strip_prefix("file:") else {
+        return Some(text.into());
+    };
+    let read = files.read(path).and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is no text".to_owned()));
+    match read {
+        Ok(text) => Some(text.trim_end_matches(['\r', '\n']).into()),
+        Err(message) => {
+            fields.wrong(key, message);
+            None
+        }
+    }
 }
 
 /// Reads files that a configuration names (keys, trust stores), once, at load.

@@ -115,7 +115,7 @@ impl Authenticator {
                 fields.close();
                 Some(Self::anonymous(subject))
             }
-            "basic_auth" => basic::BasicAuth::build(fields).map(Self::Basic),
+            "basic_auth" => basic::BasicAuth::build(fields, &*tools.deps.files).map(Self::Basic),
             "generic" => {
                 generic::Generic::build(fields, tools).map(|made| Self::Generic(Arc::new(made)))
             }

@@ -10,7 +10,7 @@ use heimdall_finalizer::settings::{Fields, Issues, Node, NodeKind, Strictness};
 use heimdall_finalizer::url::{encode_query, parse_query};
 use heimdall_finalizer::{
     Failure, Flow, HttpFault, HttpRequest, HttpResponse, KeyParts, Kind, Scope, Text, TokenClient,
-    TokenHeader, basic, check_url, is_token, unreachable,
+    TokenHeader, basic, check_url, is_token, read_secret, unreachable,
 };
 use heimdall_types::{Clock, Secret};
 
@@ -307,7 +307,7 @@ impl Auth {
         let auth = match (kind?, config) {
             ("basic_auth", Some(mut config)) => {
                 let user = config.required_text("user").map(str::to_owned);
-                let password = config.required_text("password").map(Secret::from);
+                let password = config.required_text("password").and_then(|_| read_secret(&mut config, "password", &*tools.deps.files));
                 config.close();
                 Some(Self::Basic {
                     user: user?,
@@ -328,7 +328,7 @@ impl Auth {
                 {
                     config.wrong("name", "is no legal header name");
                 }
-                let value = config.required_text("value").map(Secret::from);
+                let value = config.required_text("value").and_then(|_| read_secret(&mut config, "value", &*tools.deps.files));
                 config.close();
                 Some(Self::ApiKey {
                     place: place?,
@@ -337,7 +337,7 @@ impl Auth {
                 })
             }
             ("oauth2_client_credentials", Some(mut config)) => {
-                let flow = Flow::read(&mut config, !tools.relaxed.egress_tls);
+                let flow = Flow::read(&mut config, !tools.relaxed.egress_tls, &*tools.deps.files);
                 let mut header = TokenHeader::read(&mut config).unwrap_or_default();
                 // unlike in the finalizer of that name, a header without a scheme takes the token's own
                 header.scheme = header.scheme.filter(|scheme| !scheme.is_empty());

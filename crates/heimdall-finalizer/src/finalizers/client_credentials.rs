@@ -59,7 +59,7 @@ impl TokenHeader {
 
 impl ClientCredentials {
     pub(super) fn build(mut fields: Fields<'_>, workshop: &Workshop) -> Option<Self> {
-        let flow = Flow::read(&mut fields, workshop.tls_required);
+        let flow = Flow::read(&mut fields, workshop.tls_required, &*workshop.files);
         let header = TokenHeader::read(&mut fields).unwrap_or_default();
         fields.close();
         Some(Self {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use heimdall_types::Rng;
+use heimdall_types::{Rng, Secret};
 use serde_json::value::RawValue;
 
 use crate::cache::{Deadlined, Key, KeyParts};
@@ -14,13 +14,15 @@ use crate::keys::{KeyStore, StoredKey};
 use crate::scope::Scope;
 use crate::settings::Fields;
 use crate::template::{Text, ValueTemplates};
-use crate::{Failure, Kind, is_token};
+use crate::{Failure, Kind, is_token, read_secret};
 
 /// Signed tokens that are still good, with the scheme before them.
 pub type TokenCache = Deadlined<Arc<str>>;
 
 const DEFAULT_TTL: Duration = Duration::from_secs(300);
 /// A cached token is not given out in its last seconds, so that it is still good when it arrives.
+/// What RSA keys may sign with instead of what follows from their size.
+const RSA_ALGORITHMS: [&str; 6] = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 const LEEWAY: Duration = Duration::from_secs(5);
 /// Set by us alone.
 const OURS: [&str; 6] = ["sub", "iss", "jti", "iat", "nbf", "exp"];
@@ -223,18 +225,18 @@ fn read_signer(mut fields: Fields<'_>, workshop: &Workshop) -> Option<SignerPart
         .filter(|name| !name.is_empty())
         .unwrap_or("heimdall");
     let key_id = fields.text("key_id").filter(|kid| !kid.is_empty());
+    let algorithm = fields.word("alg", &RSA_ALGORITHMS);
     let mut store = None;
     if fields.required("key_store").is_some()
         && let Some(mut section) = fields.section("key_store")
     {
         let path = section.required_text("path");
-        let password = section
-            .text("password")
-            .filter(|password| !password.is_empty());
+        let password = read_secret(&mut section, "password", &*workshop.files);
+        let password = password.as_ref().map(Secret::expose).filter(|password| !password.is_empty());
         if let Some(path) = path {
             let opened = workshop
                 .keys
-                .open(path, password, || workshop.files.read(path))
+                .open(path, password, algorithm, || workshop.files.read(path))
                 .and_then(|store| {
                     let key = store.signer(key_id).ok_or_else(|| match key_id {
                         Some(kid) => format!("`{path}` holds no key `{kid}`"),

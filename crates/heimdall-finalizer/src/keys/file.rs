@@ -1,6 +1,6 @@
 //! The keys of one file, ready to sign.
 
-use heimdall_token::{KeyFile, Signer};
+use heimdall_token::{Algorithm, CertificateChain, KeyFile, Signer, SigningKey};
 use heimdall_types::{Secret, Timestamp};
 use serde_json::Value;
 
@@ -15,6 +15,18 @@ pub struct StoredKey {
 }
 
 impl StoredKey {
+    fn of(key: SigningKey) -> Self {
+        let chain = key.certificates();
+        Self {
+            kid: key.kid().to_owned(),
+            algorithm: key.algorithm().as_str(),
+            public: key.public().jwk(),
+            validity: chain.map(|chain| (chain.not_before(), chain.not_after())),
+            may_sign: chain.is_none_or(CertificateChain::allows_signing),
+            signer: Signer::new(key),
+        }
+    }
+
     /// Its name.
     pub fn kid(&self) -> &str {
         &self.kid
@@ -66,28 +78,33 @@ impl StoredKey {
 }
 
 /// Reads a PEM or JWKS file.
-pub(super) fn parse(bytes: &[u8], password: Option<&str>) -> Result<Vec<StoredKey>, String> {
+pub(super) fn parse(
+    bytes: &[u8],
+    password: Option<&str>,
+    algorithm: Option<&str>,
+) -> Result<Vec<StoredKey>, String> {
+    let algorithm = algorithm.and_then(|name| name.parse::<Algorithm>().ok());
     let text = std::str::from_utf8(bytes).map_err(|_| "is no text".to_owned())?;
     let file = KeyFile::parse(text, password.map(Secret::from).as_ref())
         .map_err(|error| error.to_string())?;
-    let keys: Vec<_> = file
+    let keys = file
         .into_keys()
         .into_iter()
-        .map(|key| {
-            let chain = key.certificates();
-            StoredKey {
-                kid: key.kid().to_owned(),
-                algorithm: key.algorithm().as_str(),
-                public: key.public().jwk(),
-                validity: chain.map(|chain| (chain.not_before(), chain.not_after())),
-                may_sign: chain.is_none_or(heimdall_token::CertificateChain::allows_signing),
-                signer: Signer::new(key),
-            }
-        })
-        .collect();
+        .map(|key| with_algorithm(key, algorithm).map(StoredKey::of))
+        .collect::<Result<Vec<_>, _>>()?;
     if keys.is_empty() {
         Err("holds no key".to_owned())
     } else {
         Ok(keys)
+    }
+}
+
+/// RSA keys take the algorithm that was asked for; keys of other kinds have only one.
+fn with_algorithm(key: SigningKey, algorithm: Option<Algorithm>) -> Result<SigningKey, String> {
+    match algorithm {
+        Some(algorithm) if key.algorithm().as_str().starts_with("PS") => {
+            key.with_algorithm(algorithm).map_err(|error| error.to_string())
+        }
+        _ => Ok(key),
     }
 }

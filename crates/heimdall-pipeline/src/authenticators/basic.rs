@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use heimdall_finalizer::settings::Fields;
-use heimdall_finalizer::{Failure, Kind, Scene, Subject};
+use heimdall_finalizer::{Failure, Files, Kind, Scene, Subject, read_secret};
 use heimdall_types::Secret;
 
 use crate::authenticators::Identity;
@@ -15,14 +15,14 @@ pub(crate) struct BasicAuth {
 }
 
 impl BasicAuth {
-    pub(super) fn build(mut fields: Fields<'_>) -> Option<Self> {
+    pub(super) fn build(mut fields: Fields<'_>, files: &dyn Files) -> Option<Self> {
         let user = fields.required_text("user_id");
-        let password = fields.required_text("password");
+        let password = fields.required_text("password").and_then(|_| read_secret(&mut fields, "password", files));
         fields.flag("allow_fallback_on_error");
         fields.close();
         Some(Self {
             user: user?.into(),
-            password: password?.into(),
+            password: password?,
         })
     }
 
