@@ -52,13 +52,14 @@ impl ApprovalMail {
         )?)
     }
 
-    /// The name of the key to look for; `None` when it is no token of this kind at all. **Not verified.**
-    pub fn peek(token: &str) -> Option<String> {
+    /// Which session it claims to decide; look up its App by this. **Not verified.** `None` when it is no token of
+    /// this kind at all.
+    pub fn peek(token: &str) -> Option<i64> {
         let token = Unverified::parse(token).ok()?;
         if token.typ().as_deref() != Some(Self::TYP) {
             return None;
         }
-        token.kid().ok()?.map(str::to_owned)
+        token.claims().ok()?.get("sid")?.as_i64()
     }
 
     /// Verifies everything but the time, which it tells.
