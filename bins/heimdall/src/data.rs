@@ -167,43 +167,42 @@ pub(crate) fn backup(args: &BackupArgs) -> ExitCode {
 pub(crate) fn restore(args: &RestoreArgs, clock: &dyn Clock) -> ExitCode {
     run(async {
         let store = args.place.owner()?;
-        let rows = load(&store, &args.file, clock).await?;
+        let rows = filled(store.restore_dump(&args.file, clock.now()).await)?;
         say(&format!(
-            "{rows} rows were restored; sessions and links from before the restore end now"
+            "{rows} rows were restored; sessions and open invites of before are gone"
         ))
     })
 }
 
 /// Runs `heimdall migrate`.
-pub(crate) fn migrate(args: &MigrateArgs, clock: &dyn Clock) -> ExitCode {
+pub(crate) fn migrate(args: &MigrateArgs) -> ExitCode {
     run(async {
         let Some(to) = &args.to else {
             drop(args.place.owner()?);
             return say("the schema is up to date");
         };
+        // As its owner: no server may go on writing to what is left behind.
+        let source = args.place.owner()?;
         let target = owner(Secret::from(to.as_str()))?;
-        let source = args.place.reader()?;
         // Through a file, so that the target can begin again when it must.
         let folder = std::env::temp_dir().join(format!("heimdall-migrate-{}", std::process::id()));
         let folder = Private::create(folder)?;
         let file = folder.0.join("dump");
         let read = source.dump(&file).await.map_err(told)?;
         note(&format!("{read} rows were read, now they are written"));
-        let rows = load(&target, &file, clock).await?;
+        let rows = filled(target.load_dump(&file).await)?;
         say(&format!(
             "{rows} rows were moved; start Heimdall with the new `--database` now"
         ))
     })
 }
 
-async fn load(store: &Store, file: &Path, clock: &dyn Clock) -> Result<u64, String> {
-    store
-        .load_dump(file, clock.now())
-        .await
-        .map_err(|fault| match fault {
-            Fault::Conflict => "the database is not empty: restore only into a new one".to_owned(),
-            other => told(other),
-        })
+/// Words for what may go wrong when a database is filled.
+fn filled(outcome: Result<u64, Fault>) -> Result<u64, String> {
+    outcome.map_err(|fault| match fault {
+        Fault::Conflict => "the database is not empty: only a new one can be filled".to_owned(),
+        other => told(other),
+    })
 }
 
 async fn verify(args: &VerifyArgs, clock: &Arc<dyn Clock>) -> Answer {

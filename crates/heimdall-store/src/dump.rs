@@ -9,7 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use heimdall_types::{Fault, Timestamp};
+use heimdall_types::{Actor, AuditEntry, Fault, Journal, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -70,30 +70,75 @@ impl Store {
         Ok(rows)
     }
 
-    /// Fills this empty database from a dump of either database, wholly or not at all, and marks it as restored at
-    /// `now`, which ends what might have been used up since the dump was taken. Returns the number of rows.
+    /// Fills this empty database from a dump of either database, wholly or not at all. Returns the number of rows.
     ///
     /// # Errors
     /// [`Fault::Conflict`] when the database is not empty; [`Fault::Corrupt`] when the file is no whole dump, or was
     /// made by a newer version.
-    pub async fn load_dump(&self, file: &Path, now: Timestamp) -> Result<u64, Fault> {
+    pub async fn load_dump(&self, file: &Path) -> Result<u64, Fault> {
+        self.fill(file, None).await
+    }
+
+    /// As [`Store::load_dump`], for a dump that others went on after: what they may have used up meanwhile is used up
+    /// here too, so sessions and open invites are gone. The audit says when it was done.
+    ///
+    /// # Errors
+    /// As [`Store::load_dump`].
+    pub async fn restore_dump(&self, file: &Path, now: Timestamp) -> Result<u64, Fault> {
+        self.fill(file, Some(now)).await
+    }
+
+    async fn fill(&self, file: &Path, restored: Option<Timestamp>) -> Result<u64, Fault> {
         let file = file.to_owned();
         self.write(Scope::System, move |c| {
             let rows = read(c, &file)?;
-            let restored = documents::find(c, "", "restored")?;
-            let body = serde_json::json!({ "at": now.to_rfc3339() }).to_string();
-            documents::put(
-                c,
-                "",
-                "restored",
-                restored.map(|document| document.version),
-                &body,
-            )?;
+            if let Some(now) = restored {
+                fence(c, now)?;
+            }
             *c.touched.of(None) = crate::Committed::all();
             Ok(rows)
         })
         .await
     }
+}
+
+/// Ends what a replay could use a second time.
+fn fence(c: &mut Conn<'_>, now: Timestamp) -> JobResult<()> {
+    use diesel::connection::SimpleConnection as _;
+    let known = tables::in_order(c)?;
+    for (table, sql) in [
+        ("sessions", "DELETE FROM sessions"),
+        ("invites", "DELETE FROM invites WHERE uses < max_uses"),
+        ("idempotency", "DELETE FROM idempotency"),
+    ] {
+        if known.iter().any(|there| there.name == table) {
+            query!(c => c.batch_execute(sql))?;
+        }
+    }
+    let restored = documents::find(c, "", "restored")?;
+    let body = serde_json::json!({ "at": now.to_rfc3339() }).to_string();
+    documents::put(
+        c,
+        "",
+        "restored",
+        restored.map(|document| document.version),
+        &body,
+    )?;
+    let entry = AuditEntry {
+        app_id: None,
+        at: now,
+        actor: Actor::System,
+        action: "database.restored".to_owned(),
+        target: String::new(),
+        data: serde_json::json!({}),
+    };
+    journal::write(
+        c,
+        &Journal {
+            audit: vec![entry],
+            ..Journal::default()
+        },
+    )
 }
 
 fn create(path: &Path) -> std::io::Result<File> {

@@ -83,6 +83,7 @@ contract! {
         a_journal_of_another_app_is_refused
         every_row_of_many_writers_is_chained
         a_dump_fills_an_empty_database_of_either_kind
+        a_restore_ends_what_could_be_used_twice_and_says_so
         keys_are_kept_and_removed_ones_not_given_out
         the_audit_is_shown_by_page_and_filter_and_signed;
 }

@@ -67,7 +67,13 @@ impl Place {
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty())
         {
-            fs::create_dir_all(folder).map_err(|error| self.unusable(error))?;
+            let mut builder = fs::DirBuilder::new();
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            builder
+                .recursive(true)
+                .create(folder)
+                .map_err(|error| self.unusable(error))?;
         }
         let mut name = path.as_os_str().to_owned();
         name.push(".lock");

@@ -419,7 +419,7 @@ pub(crate) async fn a_dump_fills_an_empty_database_of_either_kind(store: Store) 
     let rows = store.dump(&file).await.unwrap();
     assert!(store.dump(&file).await.is_err(), "nothing is overwritten");
     assert!(
-        store.load_dump(&file, NOW).await.is_err(),
+        store.load_dump(&file).await.is_err(),
         "the database is not empty"
     );
     let end = store
@@ -432,12 +432,9 @@ pub(crate) async fn a_dump_fills_an_empty_database_of_either_kind(store: Store) 
     let cut = folder.0.join("cut");
     std::fs::write(&cut, text.rsplit_once("\n{").unwrap().0).unwrap();
     for (target, _folder) in [crate::memory(), crate::sqlite(), crate::on_postgres()] {
-        assert!(
-            target.load_dump(&cut, NOW).await.is_err(),
-            "it was cut short"
-        );
+        assert!(target.load_dump(&cut).await.is_err(), "it was cut short");
         assert_eq!(target.document(None, "restored").await.unwrap(), None);
-        assert_eq!(target.load_dump(&file, NOW).await.unwrap(), rows);
+        assert_eq!(target.load_dump(&file).await.unwrap(), rows);
         settled(&target, 6).await;
         assert_eq!(
             target
@@ -455,7 +452,6 @@ pub(crate) async fn a_dump_fills_an_empty_database_of_either_kind(store: Store) 
             3
         );
         assert_eq!(target.load().await.unwrap(), store.load().await.unwrap());
-        assert!(target.document(None, "restored").await.unwrap().is_some());
         let journal = Journal {
             audit: vec![entry(Some(&app), "after")],
             ..Journal::default()
@@ -637,4 +633,30 @@ pub(crate) async fn the_audit_is_shown_by_page_and_filter_and_signed(store: Stor
         "a row of another App shows its hashes only"
     );
     assert!(lines[1]["content_hash"].is_string() && lines[4]["checkpoint"].is_string());
+}
+
+pub(crate) async fn a_restore_ends_what_could_be_used_twice_and_says_so(store: Store) {
+    let (source, _folder) = crate::memory();
+    let app = app(1);
+    let journal = Journal {
+        audit: vec![entry(Some(&app), "a")],
+        ..Journal::default()
+    };
+    leave(&source, &app, "k", journal).await.unwrap();
+    source
+        .begin_idempotent("who", "key", b"a", NOW, Duration::from_secs(60))
+        .await
+        .unwrap();
+    let folder = crate::Folder(crate::folder());
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let file = folder.0.join("dump");
+    source.dump(&file).await.unwrap();
+    store.restore_dump(&file, later(5)).await.unwrap();
+    settled(&store, 2).await;
+    assert!(store.document(None, "restored").await.unwrap().is_some());
+    let again = store
+        .begin_idempotent("who", "key", b"b", NOW, Duration::from_secs(60))
+        .await
+        .unwrap();
+    assert_eq!(again, Repetition::First);
 }
