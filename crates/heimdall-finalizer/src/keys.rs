@@ -180,7 +180,11 @@ impl KeyStore {
     }
 
     fn reload(&self, bytes: &[u8]) -> Result<(), String> {
-        let keys = file::parse(bytes, self.password.as_ref().map(Secret::expose), self.algorithm.as_deref())?;
+        let keys = file::parse(
+            bytes,
+            self.password.as_ref().map(Secret::expose),
+            self.algorithm.as_deref(),
+        )?;
         let usable = keys.first().ok_or("no key in it")?;
         usable.fit_to_sign(self.clock.now())?;
         let old = self.state.load_full();

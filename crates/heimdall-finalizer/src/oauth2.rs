@@ -64,8 +64,9 @@ impl Flow {
             fields.wrong("token_url", message);
         }
         let client_id = fields.required_text("client_id");
-        let client_secret =
-            fields.required_text("client_secret").and_then(|_| read_secret(fields, "client_secret", files));
+        let client_secret = fields
+            .required_text("client_secret")
+            .and_then(|_| read_secret(fields, "client_secret", files));
         let method = match fields.word("auth_method", &["basic_auth", "request_body"]) {
             Some("request_body") => AuthMethod::RequestBody,
             _ => AuthMethod::BasicAuth,

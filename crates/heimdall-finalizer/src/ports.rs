@@ -81,12 +81,18 @@ pub trait Timer: Send + Sync {
 }
 
 /// A secret member: its text, or, spelt `file:/path`, what stands in that file without the line break at its end.
-pub fn read_secret(fields: &mut Fields<'_>, key: &'static str, files: &dyn Files) -> Option<Secret> {
+pub fn read_secret(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    files: &dyn Files,
+) -> Option<Secret> {
     let text = fields.text(key)?;
     let Some(path) = text.strip_prefix("file:") else {
         return Some(text.into());
     };
-    let read = files.read(path).and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is no text".to_owned()));
+    let read = files
+        .read(path)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is no text".to_owned()));
     match read {
         Ok(text) => Some(text.trim_end_matches(['\r', '\n']).into()),
         Err(message) => {

@@ -1,7 +1,7 @@
 //! Where a request goes, and how it looks there.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use heimdall_finalizer::settings::Fields;
 use heimdall_finalizer::url::{Place, encode_query, parse_query, query_is_sound, unescape_text};
@@ -149,6 +149,17 @@ impl Backend {
     }
 }
 
+/// Shared by all requests: a name is no reason to allocate.
+static NAMES: LazyLock<[Arc<str>; 4]> = LazyLock::new(|| {
+    [
+        "X-Forwarded-For",
+        "X-Forwarded-Proto",
+        "X-Forwarded-Host",
+        "Forwarded",
+    ]
+    .map(Arc::from)
+});
+
 /// The fields that tell an upstream where the request came from.
 fn forwarding_fields(request: &Request<'_>) -> Vec<(Arc<str>, Arc<str>)> {
     let own_scheme = if request.tls { "https" } else { "http" };
@@ -194,13 +205,11 @@ fn forwarding_fields(request: &Request<'_>) -> Vec<(Arc<str>, Arc<str>)> {
     } else {
         own_scheme
     };
+    let [for_name, proto_name, host_name, forwarded_name] = &*NAMES;
     vec![
-        (
-            "X-Forwarded-For".into(),
-            request.client_ips.join(", ").into(),
-        ),
-        ("X-Forwarded-Proto".into(), proto.into()),
-        ("X-Forwarded-Host".into(), (&**host).into()),
-        ("Forwarded".into(), forwarded.into()),
+        (for_name.clone(), request.client_ips.join(", ").into()),
+        (proto_name.clone(), proto.into()),
+        (host_name.clone(), (&**host).into()),
+        (forwarded_name.clone(), forwarded.into()),
     ]
 }

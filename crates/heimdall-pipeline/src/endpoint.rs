@@ -307,7 +307,9 @@ impl Auth {
         let auth = match (kind?, config) {
             ("basic_auth", Some(mut config)) => {
                 let user = config.required_text("user").map(str::to_owned);
-                let password = config.required_text("password").and_then(|_| read_secret(&mut config, "password", &*tools.deps.files));
+                let password = config
+                    .required_text("password")
+                    .and_then(|_| read_secret(&mut config, "password", &*tools.deps.files));
                 config.close();
                 Some(Self::Basic {
                     user: user?,
@@ -328,7 +330,9 @@ impl Auth {
                 {
                     config.wrong("name", "is no legal header name");
                 }
-                let value = config.required_text("value").and_then(|_| read_secret(&mut config, "value", &*tools.deps.files));
+                let value = config
+                    .required_text("value")
+                    .and_then(|_| read_secret(&mut config, "value", &*tools.deps.files));
                 config.close();
                 Some(Self::ApiKey {
                     place: place?,

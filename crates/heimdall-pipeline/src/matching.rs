@@ -23,7 +23,7 @@ pub(crate) struct Entry {
     /// Lower case; `*`, `*.suffix` or a whole host.
     pub(crate) host: String,
     /// Path expression.
-    pub(crate) path: String,
+    pub(crate) path: Arc<str>,
     /// What else must hold.
     pub(crate) conditions: Arc<Conditions>,
     /// Judged beside another rule, never instead of one.

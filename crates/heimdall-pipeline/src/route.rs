@@ -21,7 +21,7 @@ const LARGEST_BODY: usize = 1 << 20;
 pub struct Route {
     engine: Engine,
     rule: Option<Arc<Rule>>,
-    path: Option<String>,
+    path: Option<Arc<str>>,
     captures: Vec<(String, String)>,
     pub(crate) shadow: Option<Box<Route>>,
 }
@@ -53,7 +53,7 @@ impl Route {
     pub(crate) fn new(
         engine: Engine,
         rule: Option<Arc<Rule>>,
-        path: Option<String>,
+        path: Option<Arc<str>>,
         captures: Vec<(String, String)>,
     ) -> Self {
         let slashes = rule
@@ -123,7 +123,7 @@ impl Route {
                 .rule
                 .as_ref()
                 .map(|rule| format!("{}:{}", rule.name.source, rule.line)),
-            path: self.path.clone(),
+            path: self.path.as_ref().map(ToString::to_string),
             captures: self.captures.clone(),
             steps: trace.0.unwrap_or_default(),
             shadow,

@@ -44,7 +44,7 @@ pub(crate) struct Rule {
 /// A way into a rule.
 pub(crate) struct Way {
     pub(crate) host: String,
-    pub(crate) path: String,
+    pub(crate) path: Arc<str>,
     pub(crate) conditions: Arc<Conditions>,
 }
 
@@ -258,14 +258,19 @@ fn ways(mut fields: Fields<'_>, slashes: EncodedSlashes) -> Vec<Way> {
             params,
             slashes,
         });
-        ways.extend(expression.into_iter().flat_map(|path| {
-            let conditions = &conditions;
-            hosts.iter().map(move |host| Way {
-                host: host.clone(),
-                path: path.to_owned(),
-                conditions: conditions.clone(),
-            })
-        }));
+        ways.extend(
+            expression
+                .map(Arc::<str>::from)
+                .into_iter()
+                .flat_map(|path| {
+                    let conditions = &conditions;
+                    hosts.iter().map(move |host| Way {
+                        host: host.clone(),
+                        path: path.clone(),
+                        conditions: conditions.clone(),
+                    })
+                }),
+        );
     }
     fields.close();
     ways

@@ -232,7 +232,10 @@ fn read_signer(mut fields: Fields<'_>, workshop: &Workshop) -> Option<SignerPart
     {
         let path = section.required_text("path");
         let password = read_secret(&mut section, "password", &*workshop.files);
-        let password = password.as_ref().map(Secret::expose).filter(|password| !password.is_empty());
+        let password = password
+            .as_ref()
+            .map(Secret::expose)
+            .filter(|password| !password.is_empty());
         if let Some(path) = path {
             let opened = workshop
                 .keys

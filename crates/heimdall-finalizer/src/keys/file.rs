@@ -102,9 +102,9 @@ pub(super) fn parse(
 /// RSA keys take the algorithm that was asked for; keys of other kinds have only one.
 fn with_algorithm(key: SigningKey, algorithm: Option<Algorithm>) -> Result<SigningKey, String> {
     match algorithm {
-        Some(algorithm) if key.algorithm().as_str().starts_with("PS") => {
-            key.with_algorithm(algorithm).map_err(|error| error.to_string())
-        }
+        Some(algorithm) if key.algorithm().as_str().starts_with("PS") => key
+            .with_algorithm(algorithm)
+            .map_err(|error| error.to_string()),
         _ => Ok(key),
     }
 }

@@ -17,7 +17,9 @@ pub(crate) struct BasicAuth {
 impl BasicAuth {
     pub(super) fn build(mut fields: Fields<'_>, files: &dyn Files) -> Option<Self> {
         let user = fields.required_text("user_id");
-        let password = fields.required_text("password").and_then(|_| read_secret(&mut fields, "password", files));
+        let password = fields
+            .required_text("password")
+            .and_then(|_| read_secret(&mut fields, "password", files));
         fields.flag("allow_fallback_on_error");
         fields.close();
         Some(Self {
