@@ -8,7 +8,9 @@ use crate::refusal::etag;
 
 /// 200 with the version as `ETag`.
 pub(crate) fn shown(view: &impl Serialize, version: i64) -> HttpResponse {
-    HttpResponse::Ok().insert_header((header::ETAG, etag(version))).json(view)
+    HttpResponse::Ok()
+        .insert_header((header::ETAG, etag(version)))
+        .json(view)
 }
 
 /// 201 with `Location` and the version as `ETag`.

@@ -64,8 +64,21 @@ impl std::fmt::Debug for Outside {
 /// # Errors
 /// When the keys cannot be opened: another root key, or no database.
 pub async fn assemble(outside: Outside, options: Options) -> Result<Deps, KeyRingError> {
-    let Outside { store, root_key, clock, rng, passwords } = outside;
-    let ring = KeyRing::open(store.clone(), root_key.clone(), clock.clone(), rng.clone(), options.keys).await?;
+    let Outside {
+        store,
+        root_key,
+        clock,
+        rng,
+        passwords,
+    } = outside;
+    let ring = KeyRing::open(
+        store.clone(),
+        root_key.clone(),
+        clock.clone(),
+        rng.clone(),
+        options.keys,
+    )
+    .await?;
     let keys = Arc::new(ring);
     let mut settings = TenantSettings::new(format!("{}{}", options.base_url, options.prefix));
     settings.portal_host = options.portal_host;

@@ -7,11 +7,11 @@ use heimdall_server::config::SecretSource;
 use heimdall_server::telemetry::LogSettings;
 use heimdall_server::tls::TlsSettings;
 use heimdall_server::{Cidr, LimitSettings, ListenSettings};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 
 /// One file for all binaries; each reads what is common and its own section.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Where everything is kept.
@@ -29,18 +29,21 @@ pub struct Settings {
     /// A DNS server to ask instead of the system's, as `address:port`.
     pub resolver: Option<String>,
     /// Read by `heimdall-approvals`.
+    #[serde(skip_serializing)]
     #[schema(value_type = Option<Object>)]
     pub approvals: Option<IgnoredAny>,
     /// Read by `heimdall-proxy`.
+    #[serde(skip_serializing)]
     #[schema(value_type = Option<Object>)]
     pub proxy: Option<IgnoredAny>,
     /// Read by `heimdall-approvals`.
+    #[serde(skip_serializing)]
     #[schema(value_type = Option<Object>)]
     pub smtp: Option<IgnoredAny>,
 }
 
 /// Where everything is kept.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Database {
     /// `sqlite://PATH` or `postgres://user:password@host/name`.
@@ -48,7 +51,7 @@ pub struct Database {
 }
 
 /// Rules for webhooks.
-#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebhookRules {
     /// Whether addresses of private networks and of this machine may be posted to.
@@ -56,7 +59,7 @@ pub struct WebhookRules {
 }
 
 /// The section `api`.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Api {
     /// Address and port; port 0 takes a free one.
@@ -99,7 +102,9 @@ impl Default for Settings {
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url: SecretSource::Inline("sqlite://heimdall.db".into()) }
+        Self {
+            url: SecretSource::Inline("sqlite://heimdall.db".into()),
+        }
     }
 }
 
@@ -121,33 +126,34 @@ impl Default for Api {
 impl Api {
     /// How the listener is set up.
     pub fn listener(&self) -> ListenSettings {
-        ListenSettings { workers: self.workers, tls: self.tls.clone(), ..ListenSettings::at(self.listen) }
+        ListenSettings {
+            workers: self.workers,
+            tls: self.tls.clone(),
+            ..ListenSettings::at(self.listen)
+        }
     }
 
     /// The address callers use, when the listener took `bound`.
     pub fn base_url(&self, bound: SocketAddr) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let own = || format!("{scheme}://{bound}");
-        self.base_url.as_deref().map_or_else(own, |given| given.trim_end_matches('/').to_owned())
+        self.base_url
+            .as_deref()
+            .map_or_else(own, |given| given.trim_end_matches('/').to_owned())
     }
 }
 
 impl Settings {
     /// The defaults as they are shown in an example file.
     pub fn shown_defaults() -> serde_json::Value {
-        let settings = Self::default();
-        serde_json::json!({
-            "database": { "url": "sqlite://heimdall.db" },
-            "root_key": "file:root.key",
-            "log": settings.log,
-            "limits": settings.limits,
-            "webhooks": { "allow_private": settings.webhooks.allow_private },
-            "api": {
-                "listen": settings.api.listen,
-                "prefix": settings.api.prefix,
-                "workers": settings.api.workers,
-                "trusted_proxies": [],
-            },
-        })
+        let mut shown = serde_json::to_value(Self::default()).unwrap_or_default();
+        if let Some(members) = shown.as_object_mut() {
+            members.insert(
+                "database".to_owned(),
+                serde_json::json!({ "url": "sqlite://heimdall.db" }),
+            );
+            members.insert("root_key".to_owned(), "file:root.key".into());
+        }
+        shown
     }
 }

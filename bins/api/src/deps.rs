@@ -38,7 +38,10 @@ impl Deps {
 
 impl std::fmt::Debug for Deps {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Deps").field("base_url", &self.base_url).field("prefix", &self.prefix).finish_non_exhaustive()
+        f.debug_struct("Deps")
+            .field("base_url", &self.base_url)
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
     }
 }
 

@@ -45,16 +45,33 @@ pub fn app(deps: Deps) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 
         });
         let health = Health::new(vec![database, signing]);
         health.clone().routes(config);
-        let v1 = web::scope("/v1").wrap(from_fn(idempotent::once)).configure(version_1);
-        config.service(web::scope(&prefix).configure(|config| health.routes(config)).configure(openapi::routes).service(v1));
+        let v1 = web::scope("/v1")
+            .wrap(from_fn(idempotent::once))
+            .configure(version_1);
+        config.service(
+            web::scope(&prefix)
+                .configure(|config| health.routes(config))
+                .configure(openapi::routes)
+                .service(v1),
+        );
     }
 }
 
 fn version_1(config: &mut web::ServiceConfig) {
     use routes::*;
     for routes in [
-        discovery::routes, admin_keys::routes, apps::routes, roles::routes, users::routes, credentials::routes,
-        oauth::routes, sessions::routes, decisions::routes, invites::routes, webhooks::routes, feed::routes,
+        discovery::routes,
+        admin_keys::routes,
+        apps::routes,
+        roles::routes,
+        users::routes,
+        credentials::routes,
+        oauth::routes,
+        sessions::routes,
+        decisions::routes,
+        invites::routes,
+        webhooks::routes,
+        feed::routes,
         settings::routes,
     ] {
         routes(config);

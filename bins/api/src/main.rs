@@ -78,7 +78,10 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         }
         Some(Command::Config(ConfigCommand::Example)) => {
             let schema = heimdall_server::config::schema::<Settings>();
-            say(&heimdall_server::config::example(&schema, &Settings::shown_defaults()), std::io::stdout());
+            say(
+                &heimdall_server::config::example(&schema, &Settings::shown_defaults()),
+                std::io::stdout(),
+            );
             return Ok(());
         }
         None => {}

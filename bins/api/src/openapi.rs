@@ -9,7 +9,9 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use heimdall_server::PAGE_POLICY;
 use serde_json::{Map, Value, json};
-use utoipa::openapi::{ContactBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths};
+use utoipa::openapi::{
+    ContactBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths,
+};
 
 use operations::{Auth, OPERATIONS, Operation};
 
@@ -21,7 +23,12 @@ pub fn document() -> Value {
                 .title("Heimdall: tenants, roles, tokens, invites, webhooks")
                 .version(env!("CARGO_PKG_VERSION"))
                 .description(Some(ABOUT))
-                .license(Some(LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build()))
+                .license(Some(
+                    LicenseBuilder::new()
+                        .name("MIT OR Apache-2.0")
+                        .identifier(Some("MIT OR Apache-2.0"))
+                        .build(),
+                ))
                 .contact(None::<ContactBuilder>.map(ContactBuilder::build))
                 .build(),
         )
@@ -38,7 +45,10 @@ pub fn document() -> Value {
     if let Value::Object(members) = &mut document {
         members.insert("servers".to_owned(), json!([{ "url": "/heimdall" }]));
         members.insert("paths".to_owned(), Value::Object(paths));
-        members.insert("components".to_owned(), json!({ "schemas": schemas::all(), "securitySchemes": security() }));
+        members.insert(
+            "components".to_owned(),
+            json!({ "schemas": schemas::all(), "securitySchemes": security() }),
+        );
     }
     document
 }
@@ -57,20 +67,34 @@ fn security() -> Value {
 
 fn described(operation: &Operation) -> Value {
     let mut out = Map::new();
-    let name = format!("{} {}", operation.method.to_ascii_lowercase(), operation.path);
-    let words: Vec<String> = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_owned).collect();
+    let name = format!(
+        "{} {}",
+        operation.method.to_ascii_lowercase(),
+        operation.path
+    );
+    let words: Vec<String> = name
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|w| !w.is_empty())
+        .map(str::to_owned)
+        .collect();
     out.insert("operationId".to_owned(), words.join("_").into());
     out.insert("summary".to_owned(), operation.summary.into());
     out.insert("tags".to_owned(), json!([operation.tag()]));
-    out.insert("security".to_owned(), match operation.auth {
-        Auth::Open => json!([]),
-        Auth::Admin => json!([{ "admin_key": [] }]),
-        Auth::Holds(_) => json!([{ "token": [] }, { "admin_key": [] }]),
-        Auth::Client => json!([{ "client": [] }, { "admin_key": [] }, {}]),
-        Auth::Asked => json!([{ "token": [] }, {}]),
-    });
+    out.insert(
+        "security".to_owned(),
+        match operation.auth {
+            Auth::Open => json!([]),
+            Auth::Admin => json!([{ "admin_key": [] }]),
+            Auth::Holds(_) => json!([{ "token": [] }, { "admin_key": [] }]),
+            Auth::Client => json!([{ "client": [] }, { "admin_key": [] }, {}]),
+            Auth::Asked => json!([{ "token": [] }, {}]),
+        },
+    );
     if let Auth::Holds(permission) = operation.auth {
-        out.insert("description".to_owned(), format!("Needs `{permission}`, or an admin key.").into());
+        out.insert(
+            "description".to_owned(),
+            format!("Needs `{permission}`, or an admin key.").into(),
+        );
     }
     let parameters = parameters(operation);
     if !parameters.is_empty() {
@@ -91,7 +115,9 @@ fn request_body(operation: &Operation, body: &str) -> Value {
     let schema = json!({ "schema": reference(body) });
     let content = match body {
         "Import" => json!({ "application/x-ndjson": { "schema": { "type": "string" } } }),
-        _ if operation.is_oauth() => json!({ "application/x-www-form-urlencoded": schema, "application/json": schema }),
+        _ if operation.is_oauth() => {
+            json!({ "application/x-www-form-urlencoded": schema, "application/json": schema })
+        }
         _ => json!({ "application/json": schema }),
     };
     json!({ "required": body != "Rotation", "content": content })
@@ -118,8 +144,10 @@ fn parameters(operation: &Operation) -> Vec<Value> {
         all.push(json!({ "name": "If-Match", "in": "header", "required": false, "schema": { "type": "string" } }));
     }
     if operation.method == "POST" && operation.is_once() {
-        all.push(json!({ "name": "Idempotency-Key", "in": "header", "required": false,
-            "schema": { "type": "string", "minLength": 1, "maxLength": 255 } }));
+        all.push(
+            json!({ "name": "Idempotency-Key", "in": "header", "required": false,
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255 } }),
+        );
     }
     all
 }
@@ -128,7 +156,11 @@ fn responses(operation: &Operation) -> Value {
     let mut all = Map::new();
     let done = match operation.answer {
         Some(name) => {
-            let kind = if name == "Jwks" { "application/jwk-set+json" } else { "application/json" };
+            let kind = if name == "Jwks" {
+                "application/jwk-set+json"
+            } else {
+                "application/json"
+            };
             json!({ "description": "Done.", "content": { kind: { "schema": reference(name) } } })
         }
         None => json!({ "description": "Done." }),
@@ -176,10 +208,18 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
 }
 
 async fn served(request: HttpRequest) -> HttpResponse {
-    let tag = format!("\"{}\"", heimdall_token::crypto::sha256_hex(TEXT.as_bytes()));
-    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
+    let tag = format!(
+        "\"{}\"",
+        heimdall_token::crypto::sha256_hex(TEXT.as_bytes())
+    );
+    let known = request
+        .headers()
+        .get(header::IF_NONE_MATCH)
+        .and_then(|v| v.to_str().ok());
     if known == Some(tag.as_str()) {
-        return HttpResponse::NotModified().insert_header((header::ETAG, tag)).finish();
+        return HttpResponse::NotModified()
+            .insert_header((header::ETAG, tag))
+            .finish();
     }
     HttpResponse::Ok()
         .insert_header((header::ETAG, tag))
@@ -211,7 +251,11 @@ mod tests {
         let document = document();
         let text = document.to_string();
         let known = document["components"]["schemas"].as_object().unwrap();
-        for name in text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()) {
+        for name in text
+            .split("#/components/schemas/")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+        {
             assert!(known.contains_key(name), "{name}");
         }
         assert_eq!(document["openapi"], "3.1.0");
@@ -219,12 +263,16 @@ mod tests {
 
     #[test]
     fn the_committed_document_is_the_present_one() {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi/api.json");
+        let path =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi/api.json");
         if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, text()).unwrap();
         }
         let committed = std::fs::read_to_string(&path).unwrap();
-        assert!(committed == text(), "docs/openapi/api.json is old: run this test with UPDATE_DOCS=1");
+        assert!(
+            committed == text(),
+            "docs/openapi/api.json is old: run this test with UPDATE_DOCS=1"
+        );
     }
 }

@@ -24,7 +24,10 @@ impl PageQuery {
     }
 }
 
-pub(crate) fn page_request(limit: Option<i64>, cursor: Option<&str>) -> Result<PageRequest, Problem> {
+pub(crate) fn page_request(
+    limit: Option<i64>,
+    cursor: Option<&str>,
+) -> Result<PageRequest, Problem> {
     let limit = match limit {
         None => PageRequest::DEFAULT_LIMIT,
         Some(given) => u32::try_from(given)
@@ -32,17 +35,11 @@ pub(crate) fn page_request(limit: Option<i64>, cursor: Option<&str>) -> Result<P
             .filter(|limit| (1..=PageRequest::MAX_LIMIT).contains(limit))
             .ok_or_else(|| Problem::bad_field("limit", "must be 1 to 200"))?,
     };
-    let cursor = cursor.map(Cursor::decode).transpose().map_err(|e| Problem::bad_field("cursor", e.to_string()))?;
+    let cursor = cursor
+        .map(Cursor::decode)
+        .transpose()
+        .map_err(|e| Problem::bad_field("cursor", e.to_string()))?;
     Ok(PageRequest { limit, cursor })
-}
-
-/// A page out of a list that is at hand as a whole; `key` is what it is sorted by here.
-pub(crate) fn page_of<T>(mut rows: Vec<T>, page: &PageRequest, key: impl Fn(&T) -> String) -> Page<T> {
-    rows.sort_by_key(&key);
-    if let Some(cursor) = &page.cursor {
-        rows.retain(|row| key(row).as_str() > cursor.key());
-    }
-    Page::cut(rows, page.limit, key)
 }
 
 /// Where the list goes on.
@@ -67,11 +64,26 @@ pub(crate) struct Listing<T> {
 pub(crate) fn listing<T: Serialize>(request: &HttpRequest, page: Page<T>) -> HttpResponse {
     let mut answer = HttpResponse::Ok();
     if let Some(next) = &page.next_cursor {
-        let others = request.query_string().split('&').filter(|part| !part.is_empty() && !part.starts_with("cursor="));
+        let others = request
+            .query_string()
+            .split('&')
+            .filter(|part| !part.is_empty() && !part.starts_with("cursor="));
         let query: Vec<&str> = others.collect();
-        let joined = query.iter().map(|part| format!("{part}&")).collect::<String>();
-        answer.insert_header((header::LINK, format!("<{}?{joined}cursor={next}>; rel=\"next\"", request.path())));
+        let joined = query
+            .iter()
+            .map(|part| format!("{part}&"))
+            .collect::<String>();
+        answer.insert_header((
+            header::LINK,
+            format!("<{}?{joined}cursor={next}>; rel=\"next\"", request.path()),
+        ));
     }
-    let pagination = Pagination { has_more: page.next_cursor.is_some(), next_cursor: page.next_cursor };
-    answer.json(Listing { data: page.data, pagination })
+    let pagination = Pagination {
+        has_more: page.next_cursor.is_some(),
+        next_cursor: page.next_cursor,
+    };
+    answer.json(Listing {
+        data: page.data,
+        pagination,
+    })
 }

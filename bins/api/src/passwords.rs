@@ -9,7 +9,7 @@ use heimdall_tenant::Hasher;
 use heimdall_tenant::entity::PasswordHash;
 use heimdall_tenant::ports::{Passwords, Verdict};
 use heimdall_types::{Fault, Rng, Secret};
-use scrypt::password_hash::PasswordVerifier;
+use scrypt::password_hash::{PasswordVerifier, phc};
 use tokio::sync::Semaphore;
 
 /// How long a password may wait for its turn before the caller is told to come back.
@@ -43,11 +43,19 @@ impl HashingPool {
         }
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Fault> {
         let busy = || Fault::Unavailable("too many passwords wait to be checked".to_owned());
-        let _place = Arc::clone(&self.queue).try_acquire_owned().map_err(|_| busy())?;
+        let _place = Arc::clone(&self.queue)
+            .try_acquire_owned()
+            .map_err(|_| busy())?;
         let waiting = Arc::clone(&self.turns).acquire_owned();
-        let turn = tokio::time::timeout(PATIENCE, waiting).await.map_err(|_| busy())?.map_err(|_| busy())?;
+        let turn = tokio::time::timeout(PATIENCE, waiting)
+            .await
+            .map_err(|_| busy())?
+            .map_err(|_| busy())?;
         // The permit moves into the thread: a caller who leaves does not make room for one more hash.
         tokio::task::spawn_blocking(move || {
             let outcome = work();
@@ -63,11 +71,17 @@ impl HashingPool {
 impl Passwords for HashingPool {
     async fn hash(&self, password: Secret) -> Result<PasswordHash, Fault> {
         let (hasher, rng) = (self.hasher.clone(), Arc::clone(&self.rng));
-        let outcome = self.run(move || hasher.hash(password.expose(), &*rng)).await?;
+        let outcome = self
+            .run(move || hasher.hash(password.expose(), &*rng))
+            .await?;
         outcome.map_err(|error| Fault::Unavailable(error.to_string()))
     }
 
-    async fn verify(&self, password: Secret, stored: Option<PasswordHash>) -> Result<Verdict, Fault> {
+    async fn verify(
+        &self,
+        password: Secret,
+        stored: Option<PasswordHash>,
+    ) -> Result<Verdict, Fault> {
         let hasher = self.hasher.clone();
         self.run(move || match stored {
             Some(stored) => verify(&hasher, password.expose(), &stored),
@@ -78,21 +92,28 @@ impl Passwords for HashingPool {
 }
 
 fn verify(hasher: &Hasher, password: &str, stored: &PasswordHash) -> Verdict {
-    let right = match stored.0.split('$').nth(1).unwrap_or_default() {
-        "scrypt" => scrypt::Scrypt::default().verify_password(password.as_bytes(), &stored.0).is_ok(),
-        "pbkdf2-sha256" | "pbkdf2-sha512" => {
-            pbkdf2::Pbkdf2::default().verify_password(password.as_bytes(), &stored.0).is_ok()
-        }
-        "2a" | "2b" | "2y" => bcrypt::verify(password, &stored.0).unwrap_or(false),
+    let phc = phc::PasswordHash::new(&stored.0);
+    let right = match (stored.0.split('$').nth(1).unwrap_or_default(), phc) {
+        ("scrypt", Ok(phc)) => scrypt::Scrypt::default()
+            .verify_password(password.as_bytes(), &phc)
+            .is_ok(),
+        ("pbkdf2-sha256" | "pbkdf2-sha512", Ok(phc)) => pbkdf2::Pbkdf2::default()
+            .verify_password(password.as_bytes(), &phc)
+            .is_ok(),
+        ("2a" | "2b" | "2y", _) => bcrypt::verify(password, &stored.0).unwrap_or(false),
         _ => return hasher.verify(password, Some(stored)),
     };
-    if right { Verdict::RightButOld } else { Verdict::Wrong }
+    if right {
+        Verdict::RightButOld
+    } else {
+        Verdict::Wrong
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use heimdall_types::SeededRng;
-    use scrypt::password_hash::{PasswordHasher, phc};
+    use scrypt::password_hash::PasswordHasher;
 
     use super::*;
 
@@ -100,21 +121,37 @@ mod tests {
     async fn a_password_holds_against_its_own_hash_only() {
         let pool = HashingPool::new(Hasher::weak(), Arc::new(SeededRng::new(1)));
         let stored = pool.hash("correct horse".into()).await.unwrap();
-        assert_eq!(pool.verify("correct horse".into(), Some(stored.clone())).await, Ok(Verdict::Right));
-        assert_eq!(pool.verify("correct hors".into(), Some(stored)).await, Ok(Verdict::Wrong));
-        assert_eq!(pool.verify("anything".into(), None).await, Ok(Verdict::Wrong));
+        assert_eq!(
+            pool.verify("correct horse".into(), Some(stored.clone()))
+                .await,
+            Ok(Verdict::Right)
+        );
+        assert_eq!(
+            pool.verify("correct hors".into(), Some(stored)).await,
+            Ok(Verdict::Wrong)
+        );
+        assert_eq!(
+            pool.verify("anything".into(), None).await,
+            Ok(Verdict::Wrong)
+        );
     }
 
     #[test]
     fn imported_hashes_hold_and_are_called_old() {
-        let check = |password: &str, stored: String| verify(&Hasher::weak(), password, &PasswordHash(stored));
+        let check = |password: &str, stored: String| {
+            verify(&Hasher::weak(), password, &PasswordHash(stored))
+        };
         let bcrypt = bcrypt::hash("hunter2", 4).unwrap();
         assert_eq!(check("hunter2", bcrypt.clone()), Verdict::RightButOld);
         assert_eq!(check("hunter3", bcrypt), Verdict::Wrong);
         let salt = b"0123456789abcdef";
-        let pbkdf2: phc::PasswordHash = pbkdf2::Pbkdf2::default().hash_password_with_salt(b"hunter2", salt).unwrap();
+        let pbkdf2: phc::PasswordHash = pbkdf2::Pbkdf2::default()
+            .hash_password_with_salt(b"hunter2", salt)
+            .unwrap();
         assert_eq!(check("hunter2", pbkdf2.to_string()), Verdict::RightButOld);
-        let scrypt: phc::PasswordHash = scrypt::Scrypt::default().hash_password_with_salt(b"hunter2", salt).unwrap();
+        let scrypt: phc::PasswordHash = scrypt::Scrypt::default()
+            .hash_password_with_salt(b"hunter2", salt)
+            .unwrap();
         assert_eq!(check("hunter2", scrypt.to_string()), Verdict::RightButOld);
         assert_eq!(check("hunter2", "plain".to_owned()), Verdict::Wrong);
     }

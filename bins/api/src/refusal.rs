@@ -20,7 +20,13 @@ pub(crate) fn problem(error: TenantError) -> Problem {
         }
         (_, TenantError::Throttled { retry_after }) => Problem::too_many(retry_after),
         (_, TenantError::Fault(fault)) => fault.into(),
-        (_, TenantError::OAuth { code: OAuthCode::InvalidClient, .. }) => Problem::unauthorized(message),
+        (
+            _,
+            TenantError::OAuth {
+                code: OAuthCode::InvalidClient,
+                ..
+            },
+        ) => Problem::unauthorized(message),
         (Class::Forbidden, _) => Problem::forbidden(code, message),
         (Class::Conflict, _) => Problem::conflict(code, message),
         (Class::Gone, _) => Problem::gone(code, message),
@@ -34,15 +40,27 @@ pub(crate) fn problem(error: TenantError) -> Problem {
 /// What token, introspection and revocation endpoints answer.
 pub(crate) fn oauth(error: TenantError) -> OAuthError {
     match error {
-        TenantError::OAuth { code: OAuthCode::InvalidClient, .. } | TenantError::Unauthenticated => {
-            OAuthError::invalid_client()
+        TenantError::OAuth {
+            code: OAuthCode::InvalidClient,
+            ..
         }
-        TenantError::OAuth { code, description } => OAuthError::new(StatusCode::BAD_REQUEST, code.as_str(), description),
-        TenantError::Forbidden { .. } => {
-            OAuthError::new(StatusCode::FORBIDDEN, "access_denied", "the caller may not do this")
+        | TenantError::Unauthenticated => OAuthError::invalid_client(),
+        TenantError::OAuth { code, description } => {
+            OAuthError::new(StatusCode::BAD_REQUEST, code.as_str(), description)
         }
-        TenantError::NotFound => OAuthError::new(StatusCode::NOT_FOUND, "invalid_request", "there is nothing here"),
-        TenantError::State(told) => OAuthError::new(StatusCode::BAD_REQUEST, "unauthorized_client", told),
+        TenantError::Forbidden { .. } => OAuthError::new(
+            StatusCode::FORBIDDEN,
+            "access_denied",
+            "the caller may not do this",
+        ),
+        TenantError::NotFound => OAuthError::new(
+            StatusCode::NOT_FOUND,
+            "invalid_request",
+            "there is nothing here",
+        ),
+        TenantError::State(told) => {
+            OAuthError::new(StatusCode::BAD_REQUEST, "unauthorized_client", told)
+        }
         other => problem(other).into(),
     }
 }
@@ -52,22 +70,19 @@ pub(crate) fn etag(version: i64) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"0\""))
 }
 
-/// Refuses when `If-Match` named another version than the present one.
-pub(crate) fn unchanged(expected: Option<i64>, present: i64) -> Result<(), Problem> {
-    match expected {
-        Some(expected) if expected != present => Err(Problem::precondition_failed()),
-        _ => Ok(()),
-    }
-}
-
 /// The version that `If-Match` names; `None` without the header or for `*`.
 pub(crate) fn if_match(request: &actix_web::HttpRequest) -> Result<Option<i64>, Problem> {
-    let Some(value) = request.headers().get(header::IF_MATCH) else { return Ok(None) };
+    let Some(value) = request.headers().get(header::IF_MATCH) else {
+        return Ok(None);
+    };
     let text = value.to_str().unwrap_or_default().trim();
     if text == "*" {
         return Ok(None);
     }
     // A tag that we never gave out matches no version.
-    let version = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).and_then(|t| t.parse::<i64>().ok());
+    let version = text
+        .strip_prefix('"')
+        .and_then(|t| t.strip_suffix('"'))
+        .and_then(|t| t.parse::<i64>().ok());
     version.map(Some).ok_or_else(Problem::precondition_failed)
 }

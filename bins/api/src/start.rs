@@ -9,9 +9,9 @@ use heimdall_server::{Running, Server, Sources, SystemClock};
 use heimdall_store::{OpenError, Store, StoreSettings};
 use heimdall_tenant::Hasher;
 use heimdall_token::{KeyRingError, RootKey, RootKeyError, SystemRng};
+use heimdall_transport::WebhookPoster;
 use heimdall_transport::address::{AddressPolicy, SystemResolver};
 use heimdall_transport::tls::{TlsSetupError, client_config};
-use heimdall_transport::WebhookPoster;
 use thiserror::Error;
 
 use crate::assembly::{Options, Outside, assemble};
@@ -77,10 +77,15 @@ impl Service {
 /// As [`StartError`] says; nothing is left running.
 pub async fn start(settings: &Settings) -> Result<Service, StartError> {
     let root_key = settings.root_key.as_ref().ok_or_else(|| {
-        ConfigError::at("root_key", "is missing; make one with `heimdall keys root` and name it as `file:PATH`")
+        ConfigError::at(
+            "root_key",
+            "is missing; make one with `heimdall keys root` and name it as `file:PATH`",
+        )
     })?;
     let root_key = RootKey::from_base64(root_key.read("root_key")?.expose())?;
-    let store = Arc::new(Store::open(&StoreSettings::new(settings.database.url.read("database.url")?))?);
+    let store = Arc::new(Store::open(&StoreSettings::new(
+        settings.database.url.read("database.url")?,
+    ))?);
     let api = &settings.api;
     let listener = TcpListener::bind(api.listen)?;
     let options = Options {
@@ -91,12 +96,30 @@ pub async fn start(settings: &Settings) -> Result<Service, StartError> {
     };
     let rng = Arc::new(SystemRng);
     let passwords = Arc::new(HashingPool::new(Hasher::default(), rng.clone()));
-    let outside = Outside { store, root_key, clock: Arc::new(SystemClock), rng, passwords };
+    let outside = Outside {
+        store,
+        root_key,
+        clock: Arc::new(SystemClock),
+        rng,
+        passwords,
+    };
     let deps = assemble(outside, options).await?;
-    let policy = if settings.webhooks.allow_private { AddressPolicy::Any } else { AddressPolicy::PublicOnly };
-    let poster = WebhookPoster::new(Arc::new(client_config(None)?), Arc::new(SystemResolver), policy);
+    let policy = if settings.webhooks.allow_private {
+        AddressPolicy::Any
+    } else {
+        AddressPolicy::PublicOnly
+    };
+    let poster = WebhookPoster::new(
+        Arc::new(client_config(None)?),
+        Arc::new(SystemResolver),
+        policy,
+    );
     let encrypted = deps.base_url.starts_with("https://");
-    let edge = crate::edge(&settings.limits, Sources::trusting(api.trusted_proxies.clone()), encrypted);
+    let edge = crate::edge(
+        &settings.limits,
+        Sources::trusting(api.trusted_proxies.clone()),
+        encrypted,
+    );
     let workers = Workers::start(&deps, Some(Arc::new(poster)));
     let running = Server::listen(listener, &api.listener(), edge, crate::app(deps))?;
     Ok(Service { running, workers })

@@ -31,17 +31,19 @@ async fn identify(request: &HttpRequest) -> Result<Caller, Problem> {
         .ok_or_else(|| Problem::internal("the application has no dependencies"))?;
     match Authorization::of(request)? {
         None => Ok(Caller::Anonymous),
-        Some(Authorization::Bearer(token)) => deps.tenants.caller(token.expose()).await.map_err(|error| {
-            let refused = problem(error);
-            if refused.status() != 401 {
-                return refused;
-            }
-            // RFC 6750 §3.1: a token was there, so the reason may be named.
-            Problem::unauthorized("the token is not valid").header(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Bearer error=\"invalid_token\""),
-            )
-        }),
+        Some(Authorization::Bearer(token)) => {
+            deps.tenants.caller(token.expose()).await.map_err(|error| {
+                let refused = problem(error);
+                if refused.status() != 401 {
+                    return refused;
+                }
+                // RFC 6750 §3.1: a token was there, so the reason may be named.
+                Problem::unauthorized("the token is not valid").header(
+                    header::WWW_AUTHENTICATE,
+                    HeaderValue::from_static("Bearer error=\"invalid_token\""),
+                )
+            })
+        }
         Some(_) => Err(Problem::unauthorized("a bearer token is needed")),
     }
 }

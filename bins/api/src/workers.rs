@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use heimdall_notifier::WebhookWorker;
-use heimdall_notifier::ports::Poster;
+use heimdall_notifier::{Poster, WebhookWorker};
 use heimdall_store::Committed;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
@@ -23,7 +22,12 @@ impl Workers {
         tasks.spawn(age_keys(deps.clone()));
         tasks.spawn(sweep(deps.clone()));
         if let Some(poster) = poster {
-            let worker = WebhookWorker::new(deps.store.clone(), poster, deps.clock.clone(), deps.rng.clone());
+            let worker = WebhookWorker::new(
+                deps.store.clone(),
+                poster,
+                deps.clock.clone(),
+                deps.rng.clone(),
+            );
             tasks.spawn(deliver(deps.clone(), worker));
         }
         Self(tasks)
@@ -49,7 +53,12 @@ async fn follow(deps: Deps) {
             Err(RecvError::Closed) => return,
         };
         let targets = told.targets.iter().map(String::as_str);
-        deps.tenants.committed(told.app_id.as_ref(), told.users.iter(), targets, told.everything);
+        deps.tenants.committed(
+            told.app_id.as_ref(),
+            told.users.iter(),
+            targets,
+            told.everything,
+        );
         if told.everything || about_keys(&told) {
             reload_keys(&deps).await;
         }
@@ -91,9 +100,21 @@ async fn sweep(deps: Deps) {
         beat.tick().await;
         let now = deps.clock.now();
         let outcomes = [
-            deps.tenants.expire_invites().await.err().map(|e| e.to_string()),
-            deps.store.prune_idempotency(now).await.err().map(|e| e.to_string()),
-            deps.store.prune_feed(now.minus(FEED_KEPT)).await.err().map(|e| e.to_string()),
+            deps.tenants
+                .expire_invites()
+                .await
+                .err()
+                .map(|e| e.to_string()),
+            deps.store
+                .prune_idempotency(now)
+                .await
+                .err()
+                .map(|e| e.to_string()),
+            deps.store
+                .prune_feed(now.minus(FEED_KEPT))
+                .await
+                .err()
+                .map(|e| e.to_string()),
         ];
         for error in outcomes.into_iter().flatten() {
             tracing::warn!(error, "upkeep failed and is tried again in a minute");
@@ -111,7 +132,11 @@ async fn deliver(deps: Deps, worker: WebhookWorker) {
     loop {
         while running.try_join_next().is_some() {}
         let room = AT_ONCE.saturating_sub(running.len());
-        let leased = if room == 0 { Ok(Vec::new()) } else { worker.lease(u32::try_from(room).unwrap_or(1)).await };
+        let leased = if room == 0 {
+            Ok(Vec::new())
+        } else {
+            worker.lease(u32::try_from(room).unwrap_or(1)).await
+        };
         match leased {
             Ok(due) if !due.is_empty() => {
                 for delivery in due {
@@ -133,7 +158,10 @@ async fn deliver(deps: Deps, worker: WebhookWorker) {
 }
 
 // Until something is committed, a delivery ends, or a second is over (tries come due by time).
-async fn wait(signals: &mut tokio::sync::broadcast::Receiver<Committed>, running: &mut JoinSet<()>) {
+async fn wait(
+    signals: &mut tokio::sync::broadcast::Receiver<Committed>,
+    running: &mut JoinSet<()>,
+) {
     tokio::select! {
         _ = tokio::time::sleep(LOOK) => {}
         told = signals.recv() => if matches!(told, Err(RecvError::Closed)) { tokio::time::sleep(LOOK).await },

@@ -48,7 +48,9 @@ impl Parameters {
     /// 400 `invalid_request`; it cannot happen when every member of `T` is an optional text.
     pub fn read<T: DeserializeOwned>(self) -> Result<T, crate::OAuthError> {
         let pairs = serde::de::value::MapDeserializer::new(self.0.into_iter());
-        T::deserialize(pairs).map_err(|error: serde::de::value::Error| crate::OAuthError::invalid_request(error.to_string()))
+        T::deserialize(pairs).map_err(|error: serde::de::value::Error| {
+            crate::OAuthError::invalid_request(error.to_string())
+        })
     }
 }
 

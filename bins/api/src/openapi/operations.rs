@@ -35,17 +35,32 @@ impl Operation {
 
     /// Whether a repetition under the same key is answered by the first answer.
     pub(crate) fn is_once(&self) -> bool {
-        let afresh = ["/sessions", "/authorize", "/authorize/batch", "/verify", "/users:import"];
+        let afresh = [
+            "/sessions",
+            "/authorize",
+            "/authorize/batch",
+            "/verify",
+            "/users:import",
+        ];
         !self.is_oauth() && !afresh.iter().any(|end| self.path.ends_with(end))
     }
 
     pub(crate) fn takes_version(&self) -> bool {
-        matches!(self.method, "PATCH" | "PUT") || (self.method == "DELETE" && !self.path.contains("/roles/{role}") | self.path.ends_with("/apps/{app}/roles/{role}"))
+        matches!(self.method, "PATCH" | "PUT")
+            || (self.method == "DELETE"
+                && !self.path.contains("/roles/{role}")
+                    | self.path.ends_with("/apps/{app}/roles/{role}"))
     }
 
     pub(crate) fn tag(&self) -> &'static str {
-        let below = self.path.strip_prefix("/v1/apps/{app}/").or_else(|| self.path.strip_prefix("/v1/"));
-        below.and_then(|rest| rest.split(['/', ':']).next()).filter(|tag| !tag.is_empty()).unwrap_or("service")
+        let below = self
+            .path
+            .strip_prefix("/v1/apps/{app}/")
+            .or_else(|| self.path.strip_prefix("/v1/"));
+        below
+            .and_then(|rest| rest.split(['/', ':']).next())
+            .filter(|tag| !tag.is_empty())
+            .unwrap_or("service")
     }
 }
 
@@ -88,7 +103,7 @@ operations! {
     POST "/v1/apps/{app}/users/{user}/reactivate" Holds("users:write"), [], None => 200 Some("User"), "Lets a user in again";
     POST "/v1/apps/{app}/users/{user}/sessions/revoke" Holds("users:write"), [], None => 204 None, "Ends all sessions of a user";
     GET "/v1/apps/{app}/users/{user}/roles" Holds("users:read"), [], None => 200 Some("UserRoles"), "Lists a user's roles";
-    POST "/v1/apps/{app}/users/{user}/roles" Holds("roles:assign"), [], Some("RoleName") => 200 Some("UserRoles"), "Gives a role";
+    POST "/v1/apps/{app}/users/{user}/roles" Holds("roles:assign"), [], Some("RoleName") => 200 Some("User"), "Gives a role";
     DELETE "/v1/apps/{app}/users/{user}/roles/{role}" Holds("roles:assign"), [], None => 204 None, "Takes a role";
     POST "/v1/apps/{app}/users:import" Admin, [], Some("Import") => 200 Some("ImportReport"), "Imports users, one JSON object a line";
 

@@ -20,9 +20,15 @@ pub(crate) fn all() -> Map<String, Value> {
         }));
     }
     all.insert("Problem".to_owned(), problem());
-    all.insert("OAuthError".to_owned(), object(&[("error*", "text"), ("error_description", "text")], false));
+    all.insert(
+        "OAuthError".to_owned(),
+        object(&[("error*", "text"), ("error_description", "text")], false),
+    );
     for free in ["Metadata", "Introspection"] {
-        all.insert(free.to_owned(), json!({ "type": "object", "additionalProperties": true }));
+        all.insert(
+            free.to_owned(),
+            json!({ "type": "object", "additionalProperties": true }),
+        );
     }
     all
 }
@@ -99,160 +105,492 @@ type Fields = &'static [(&'static str, &'static str)];
 const INPUTS: &[(&str, Fields)] = &[
     ("NewApp", &[("name*", "text"), ("display_name", "text")]),
     ("AppPatch", &[("display_name", "text")]),
-    ("Requestable", &[("max_minutes*", "number"), ("approval", "any")]),
-    ("NewRole", &[
-        ("name*", "text"), ("display_name", "text"), ("description", "text"), ("permissions", "list of text"),
-        ("includes", "list of text"), ("requestable", "Requestable?"), ("notification_configs", "list of text"),
-    ]),
-    ("RolePatch", &[
-        ("display_name", "text"), ("description", "text"), ("permissions", "list of text"), ("includes", "list of text"),
-        ("requestable", "Requestable?"), ("notification_configs", "list of text"),
-    ]),
+    (
+        "Requestable",
+        &[("max_minutes*", "number"), ("approval", "any")],
+    ),
+    (
+        "NewRole",
+        &[
+            ("name*", "text"),
+            ("display_name", "text"),
+            ("description", "text"),
+            ("permissions", "list of text"),
+            ("includes", "list of text"),
+            ("requestable", "Requestable?"),
+            ("notification_configs", "list of text"),
+        ],
+    ),
+    (
+        "RolePatch",
+        &[
+            ("display_name", "text"),
+            ("description", "text"),
+            ("permissions", "list of text"),
+            ("includes", "list of text"),
+            ("requestable", "Requestable?"),
+            ("notification_configs", "list of text"),
+        ],
+    ),
     ("RolePermissions", &[("permissions*", "list of text")]),
-    ("NewPermission", &[("permission*", "text"), ("description", "text")]),
-    ("NewUser", &[
-        ("email*", "email"), ("display_name", "text"), ("password", "secret"), ("role", "text"), ("roles", "list of text"),
-    ]),
-    ("UserPatch", &[("email", "email"), ("display_name", "text"), ("password", "secret")]),
+    (
+        "NewPermission",
+        &[("permission*", "text"), ("description", "text")],
+    ),
+    (
+        "NewUser",
+        &[
+            ("email*", "email"),
+            ("display_name", "text"),
+            ("password", "secret"),
+            ("role", "text"),
+            ("roles", "list of text"),
+        ],
+    ),
+    (
+        "UserPatch",
+        &[
+            ("email", "email"),
+            ("display_name", "text"),
+            ("password", "secret"),
+        ],
+    ),
     ("RoleName", &[("role*", "text")]),
-    ("Import", &[("email*", "email"), ("display_name", "text"), ("password_hash", "text"), ("roles", "list of text")]),
-    ("NewCredential", &[
-        ("name*", "text"), ("roles", "list of text"), ("roles_only", "flag"), ("jwks", "any"), ("jwks_uri", "text"),
-    ]),
-    ("CredentialPatch", &[
-        ("name", "text"), ("roles", "list of text"), ("roles_only", "flag"), ("jwks", "any"), ("jwks_uri", "text?"),
-    ]),
+    (
+        "Import",
+        &[
+            ("email*", "email"),
+            ("display_name", "text"),
+            ("password_hash", "text"),
+            ("roles", "list of text"),
+        ],
+    ),
+    (
+        "NewCredential",
+        &[
+            ("name*", "text"),
+            ("roles", "list of text"),
+            ("roles_only", "flag"),
+            ("jwks", "any"),
+            ("jwks_uri", "text"),
+        ],
+    ),
+    (
+        "CredentialPatch",
+        &[
+            ("name", "text"),
+            ("roles", "list of text"),
+            ("roles_only", "flag"),
+            ("jwks", "any"),
+            ("jwks_uri", "text?"),
+        ],
+    ),
     ("Login", &[("email*", "text"), ("password*", "secret")]),
-    ("Question", &[("permission", "text"), ("permissions", "list of text"), ("token", "secret")]),
-    ("Questions", &[("permissions*", "list of text"), ("token", "secret")]),
+    (
+        "Question",
+        &[
+            ("permission", "text"),
+            ("permissions", "list of text"),
+            ("token", "secret"),
+        ],
+    ),
+    (
+        "Questions",
+        &[("permissions*", "list of text"), ("token", "secret")],
+    ),
     ("TokenBody", &[("token*", "secret")]),
-    ("NewInvite", &[
-        ("email", "email"), ("role", "text"), ("roles", "list of text"), ("expires_in_hours", "number"),
-        ("max_uses", "number"), ("send_email", "flag"),
-    ]),
-    ("Acceptance", &[("display_name*", "text"), ("password*", "secret"), ("email", "email")]),
-    ("NewWebhook", &[("url*", "text"), ("events", "list of text")]),
-    ("WebhookPatch", &[("url", "text"), ("events", "list of text"), ("enabled", "flag")]),
-    ("SettingsPatch", &[
-        ("lifetimes", "Lifetimes"), ("password", "PasswordPolicy"), ("lockout", "LockoutPolicy"), ("invites_enabled", "flag"),
-    ]),
-    ("Lifetimes", &[
-        ("user_token_seconds", "number"), ("machine_token_seconds", "number"), ("session_seconds", "number"),
-    ]),
+    (
+        "NewInvite",
+        &[
+            ("email", "email"),
+            ("role", "text"),
+            ("roles", "list of text"),
+            ("expires_in_hours", "number"),
+            ("max_uses", "number"),
+            ("send_email", "flag"),
+        ],
+    ),
+    (
+        "Acceptance",
+        &[
+            ("display_name*", "text"),
+            ("password*", "secret"),
+            ("email", "email"),
+        ],
+    ),
+    (
+        "NewWebhook",
+        &[("url*", "text"), ("events", "list of text")],
+    ),
+    (
+        "WebhookPatch",
+        &[
+            ("url", "text"),
+            ("events", "list of text"),
+            ("enabled", "flag"),
+        ],
+    ),
+    (
+        "SettingsPatch",
+        &[
+            ("lifetimes", "Lifetimes"),
+            ("password", "PasswordPolicy"),
+            ("lockout", "LockoutPolicy"),
+            ("invites_enabled", "flag"),
+        ],
+    ),
+    (
+        "Lifetimes",
+        &[
+            ("user_token_seconds", "number"),
+            ("machine_token_seconds", "number"),
+            ("session_seconds", "number"),
+        ],
+    ),
     ("PasswordPolicy", &[("min_length", "number")]),
-    ("LockoutPolicy", &[("attempts", "number"), ("seconds", "number")]),
+    (
+        "LockoutPolicy",
+        &[("attempts", "number"), ("seconds", "number")],
+    ),
     ("Rotation", &[("algorithm", "text")]),
     ("NewAdminKey", &[("name*", "text")]),
 ];
 
 const ANSWERS: &[(&str, Fields)] = &[
-    ("TokenRequest", &[
-        ("grant_type*", "text"), ("client_id", "text"), ("client_secret", "secret"), ("client_assertion_type", "text"),
-        ("client_assertion", "secret"), ("scope", "text"), ("resource", "text"), ("audience", "text"),
-        ("refresh_token", "secret"), ("assertion", "secret"), ("subject_token", "secret"), ("subject_token_type", "text"),
-        ("actor_token", "secret"), ("actor_token_type", "text"), ("requested_token_type", "text"), ("user_id", "text"),
-    ]),
-    ("TokenQuestion", &[
-        ("token*", "secret"), ("token_type_hint", "text"), ("client_id", "text"), ("client_secret", "secret"),
-    ]),
-    ("TokenAnswer", &[
-        ("access_token*", "text"), ("token_type*", "text"), ("expires_in*", "number"), ("refresh_token", "text"),
-        ("scope", "text"), ("issued_token_type", "text"),
-    ]),
-    ("Pagination", &[("next_cursor*", "text?"), ("has_more*", "flag")]),
-    ("App", &[
-        ("id*", "text"), ("name*", "text"), ("display_name*", "text"), ("state*", "text"), ("created_at*", "time"),
-        ("updated_at*", "time"),
-    ]),
-    ("Role", &[
-        ("id*", "text"), ("name*", "text"), ("display_name*", "text"), ("description*", "text"),
-        ("permissions*", "list of text"), ("includes*", "list of text"), ("effective_permissions*", "list of text"),
-        ("requestable*", "Requestable?"), ("notification_configs*", "list of text"), ("created_at*", "time"),
-        ("updated_at*", "time"),
-    ]),
-    ("Permission", &[("permission*", "text"), ("description*", "text"), ("built_in*", "flag")]),
-    ("User", &[
-        ("id*", "text"), ("user_id*", "text"), ("email*", "email"), ("display_name*", "text"), ("state*", "text"),
-        ("roles*", "list of text"), ("has_password*", "flag"), ("created_at*", "time"), ("updated_at*", "time"),
-    ]),
+    (
+        "TokenRequest",
+        &[
+            ("grant_type*", "text"),
+            ("client_id", "text"),
+            ("client_secret", "secret"),
+            ("client_assertion_type", "text"),
+            ("client_assertion", "secret"),
+            ("scope", "text"),
+            ("resource", "text"),
+            ("audience", "text"),
+            ("refresh_token", "secret"),
+            ("assertion", "secret"),
+            ("subject_token", "secret"),
+            ("subject_token_type", "text"),
+            ("actor_token", "secret"),
+            ("actor_token_type", "text"),
+            ("requested_token_type", "text"),
+            ("user_id", "text"),
+        ],
+    ),
+    (
+        "TokenQuestion",
+        &[
+            ("token*", "secret"),
+            ("token_type_hint", "text"),
+            ("client_id", "text"),
+            ("client_secret", "secret"),
+        ],
+    ),
+    (
+        "TokenAnswer",
+        &[
+            ("access_token*", "text"),
+            ("token_type*", "text"),
+            ("expires_in*", "number"),
+            ("refresh_token", "text"),
+            ("scope", "text"),
+            ("issued_token_type", "text"),
+        ],
+    ),
+    (
+        "Pagination",
+        &[("next_cursor*", "text?"), ("has_more*", "flag")],
+    ),
+    (
+        "App",
+        &[
+            ("id*", "text"),
+            ("name*", "text"),
+            ("display_name*", "text"),
+            ("state*", "text"),
+            ("created_at*", "time"),
+            ("updated_at*", "time"),
+        ],
+    ),
+    (
+        "Role",
+        &[
+            ("id*", "text"),
+            ("name*", "text"),
+            ("display_name*", "text"),
+            ("description*", "text"),
+            ("permissions*", "list of text"),
+            ("includes*", "list of text"),
+            ("effective_permissions*", "list of text"),
+            ("requestable*", "Requestable?"),
+            ("notification_configs*", "list of text"),
+            ("created_at*", "time"),
+            ("updated_at*", "time"),
+        ],
+    ),
+    (
+        "Permission",
+        &[
+            ("permission*", "text"),
+            ("description*", "text"),
+            ("built_in*", "flag"),
+        ],
+    ),
+    (
+        "User",
+        &[
+            ("id*", "text"),
+            ("user_id*", "text"),
+            ("email*", "email"),
+            ("display_name*", "text"),
+            ("state*", "text"),
+            ("roles*", "list of text"),
+            ("has_password*", "flag"),
+            ("created_at*", "time"),
+            ("updated_at*", "time"),
+        ],
+    ),
     ("UserRoles", &[("data*", "list of text")]),
-    ("ImportLine", &[("line*", "number"), ("id", "text"), ("error", "text")]),
+    (
+        "ImportLine",
+        &[("line*", "number"), ("id", "text"), ("error", "text")],
+    ),
     ("ImportReport", &[("data*", "list of ImportLine")]),
     ("SecretRecord", &[("id*", "text"), ("created_at*", "time")]),
     ("Credential", CREDENTIAL),
-    ("NewCredentialAnswer", &[
-        ("client_id*", "text"), ("client_secret*", "secret"), ("name*", "text"), ("roles*", "list of text"),
-        ("secrets*", "list of SecretRecord"), ("roles_only*", "flag"), ("created_at*", "time"), ("updated_at*", "time"),
-    ]),
-    ("NewSecret", &[("id*", "text"), ("client_secret*", "secret")]),
-    ("Session", &[
-        ("id*", "text"), ("user_id*", "text"), ("created_at*", "time"), ("refreshed_at*", "time"), ("expires_at*", "time"),
-        ("user_agent*", "text?"), ("current*", "flag"),
-    ]),
-    ("Decision", &[("authorized*", "flag"), ("missing_permissions*", "list of text")]),
-    ("PermissionDecision", &[("permission*", "text"), ("authorized*", "flag")]),
+    (
+        "NewCredentialAnswer",
+        &[
+            ("client_id*", "text"),
+            ("client_secret*", "secret"),
+            ("name*", "text"),
+            ("roles*", "list of text"),
+            ("secrets*", "list of SecretRecord"),
+            ("roles_only*", "flag"),
+            ("created_at*", "time"),
+            ("updated_at*", "time"),
+        ],
+    ),
+    (
+        "NewSecret",
+        &[("id*", "text"), ("client_secret*", "secret")],
+    ),
+    (
+        "Session",
+        &[
+            ("id*", "text"),
+            ("user_id*", "text"),
+            ("created_at*", "time"),
+            ("refreshed_at*", "time"),
+            ("expires_at*", "time"),
+            ("user_agent*", "text?"),
+            ("current*", "flag"),
+        ],
+    ),
+    (
+        "Decision",
+        &[
+            ("authorized*", "flag"),
+            ("missing_permissions*", "list of text"),
+        ],
+    ),
+    (
+        "PermissionDecision",
+        &[("permission*", "text"), ("authorized*", "flag")],
+    ),
     ("Decisions", &[("data*", "list of PermissionDecision")]),
     ("Invite", INVITE),
-    ("NewInviteAnswer", &[
-        ("id*", "text"), ("invite_url*", "text"), ("token*", "secret"), ("email*", "email?"), ("roles*", "list of text"),
-        ("state*", "text"), ("max_uses*", "number"), ("uses*", "number"), ("expires_at*", "time"), ("created_at*", "time"),
-    ]),
-    ("InvitePreview", &[
-        ("app*", "text"), ("app_display_name*", "text"), ("email*", "email?"), ("roles*", "list of text"), ("expires_at*", "time"),
-    ]),
-    ("Accepted", &[
-        ("user*", "User"), ("access_token*", "text"), ("refresh_token", "text"), ("token_type*", "text"), ("expires_in*", "number"),
-    ]),
+    (
+        "NewInviteAnswer",
+        &[
+            ("id*", "text"),
+            ("invite_url*", "text"),
+            ("token*", "secret"),
+            ("email*", "email?"),
+            ("roles*", "list of text"),
+            ("state*", "text"),
+            ("max_uses*", "number"),
+            ("uses*", "number"),
+            ("expires_at*", "time"),
+            ("created_at*", "time"),
+        ],
+    ),
+    (
+        "InvitePreview",
+        &[
+            ("app*", "text"),
+            ("app_display_name*", "text"),
+            ("email*", "email?"),
+            ("roles*", "list of text"),
+            ("expires_at*", "time"),
+        ],
+    ),
+    (
+        "Accepted",
+        &[
+            ("user*", "User"),
+            ("access_token*", "text"),
+            ("refresh_token", "text"),
+            ("token_type*", "text"),
+            ("expires_in*", "number"),
+        ],
+    ),
     ("Webhook", WEBHOOK),
-    ("NewWebhookAnswer", &[
-        ("id*", "text"), ("secret*", "secret"), ("url*", "text"), ("events*", "list of text"), ("enabled*", "flag"),
-        ("created_at*", "time"), ("updated_at*", "time"),
-    ]),
-    ("Event", &[("position*", "number"), ("id*", "text"), ("type*", "text"), ("at*", "time"), ("data*", "object")]),
-    ("Events", &[("data*", "list of Event"), ("pagination*", "Pagination"), ("after*", "number")]),
-    ("AuditRow", &[
-        ("seq*", "number?"), ("at*", "time"), ("actor*", "object"), ("action*", "text"), ("target*", "text"), ("data*", "any"),
-        ("hash*", "text?"),
-    ]),
-    ("Settings", &[
-        ("lifetimes*", "Lifetimes"), ("password*", "PasswordPolicy"), ("lockout*", "LockoutPolicy"), ("invites_enabled*", "flag"),
-    ]),
-    ("Key", &[
-        ("kid*", "text"), ("algorithm*", "text"), ("state*", "text"), ("created_at*", "time"), ("activates_at*", "time"),
-        ("retired_at*", "time?"), ("removes_at*", "time?"),
-    ]),
+    (
+        "NewWebhookAnswer",
+        &[
+            ("id*", "text"),
+            ("secret*", "secret"),
+            ("url*", "text"),
+            ("events*", "list of text"),
+            ("enabled*", "flag"),
+            ("created_at*", "time"),
+            ("updated_at*", "time"),
+        ],
+    ),
+    (
+        "Event",
+        &[
+            ("position*", "number"),
+            ("id*", "text"),
+            ("type*", "text"),
+            ("at*", "time"),
+            ("data*", "object"),
+        ],
+    ),
+    (
+        "Events",
+        &[
+            ("data*", "list of Event"),
+            ("pagination*", "Pagination"),
+            ("after*", "number"),
+        ],
+    ),
+    (
+        "AuditRow",
+        &[
+            ("seq*", "number?"),
+            ("at*", "time"),
+            ("actor*", "object"),
+            ("action*", "text"),
+            ("target*", "text"),
+            ("data*", "any"),
+            ("hash*", "text?"),
+        ],
+    ),
+    (
+        "Settings",
+        &[
+            ("lifetimes*", "Lifetimes"),
+            ("password*", "PasswordPolicy"),
+            ("lockout*", "LockoutPolicy"),
+            ("invites_enabled*", "flag"),
+        ],
+    ),
+    (
+        "Key",
+        &[
+            ("kid*", "text"),
+            ("algorithm*", "text"),
+            ("state*", "text"),
+            ("created_at*", "time"),
+            ("activates_at*", "time"),
+            ("retired_at*", "time?"),
+            ("removes_at*", "time?"),
+        ],
+    ),
     ("Keys", &[("data*", "list of Key")]),
-    ("Revocation", &[
-        ("seq*", "number"), ("at*", "time"), ("kind*", "text"), ("id*", "text"), ("status*", "text"),
-        ("roles*", "list of text"), ("permissions*", "list of text"), ("until*", "time?"),
-    ]),
-    ("RequestableRole", &[("role*", "text"), ("permissions*", "list of text")]),
-    ("Revocations", &[
-        ("seq*", "number"), ("has_more*", "flag"), ("data*", "list of Revocation"), ("requestable*", "list of RequestableRole"),
-        ("portal_host*", "text?"),
-    ]),
-    ("AdminKey", &[("id*", "text"), ("name*", "text"), ("created_at*", "time"), ("revoked_at*", "time?")]),
-    ("NewAdminKeyAnswer", &[("id*", "text"), ("key*", "secret"), ("name*", "text"), ("created_at*", "time")]),
+    (
+        "Revocation",
+        &[
+            ("seq*", "number"),
+            ("at*", "time"),
+            ("kind*", "text"),
+            ("id*", "text"),
+            ("status*", "text"),
+            ("roles*", "list of text"),
+            ("permissions*", "list of text"),
+            ("until*", "time?"),
+        ],
+    ),
+    (
+        "RequestableRole",
+        &[("role*", "text"), ("permissions*", "list of text")],
+    ),
+    (
+        "Revocations",
+        &[
+            ("seq*", "number"),
+            ("has_more*", "flag"),
+            ("data*", "list of Revocation"),
+            ("requestable*", "list of RequestableRole"),
+            ("portal_host*", "text?"),
+        ],
+    ),
+    (
+        "AdminKey",
+        &[
+            ("id*", "text"),
+            ("name*", "text"),
+            ("created_at*", "time"),
+            ("revoked_at*", "time?"),
+        ],
+    ),
+    (
+        "NewAdminKeyAnswer",
+        &[
+            ("id*", "text"),
+            ("key*", "secret"),
+            ("name*", "text"),
+            ("created_at*", "time"),
+        ],
+    ),
     ("Jwks", &[("keys*", "list of object")]),
 ];
 
 const CREDENTIAL: Fields = &[
-    ("client_id*", "text"), ("name*", "text"), ("roles*", "list of text"), ("secrets*", "list of SecretRecord"),
-    ("roles_only*", "flag"), ("jwks*", "any"), ("jwks_uri*", "text?"), ("created_at*", "time"), ("updated_at*", "time"),
+    ("client_id*", "text"),
+    ("name*", "text"),
+    ("roles*", "list of text"),
+    ("secrets*", "list of SecretRecord"),
+    ("roles_only*", "flag"),
+    ("jwks*", "any"),
+    ("jwks_uri*", "text?"),
+    ("created_at*", "time"),
+    ("updated_at*", "time"),
 ];
 
 const INVITE: Fields = &[
-    ("id*", "text"), ("email*", "email?"), ("roles*", "list of text"), ("state*", "text"), ("max_uses*", "number"),
-    ("uses*", "number"), ("expires_at*", "time"), ("created_at*", "time"),
+    ("id*", "text"),
+    ("email*", "email?"),
+    ("roles*", "list of text"),
+    ("state*", "text"),
+    ("max_uses*", "number"),
+    ("uses*", "number"),
+    ("expires_at*", "time"),
+    ("created_at*", "time"),
 ];
 
 const WEBHOOK: Fields = &[
-    ("id*", "text"), ("url*", "text"), ("events*", "list of text"), ("enabled*", "flag"), ("disabled_reason*", "text?"),
-    ("created_at*", "time"), ("updated_at*", "time"),
+    ("id*", "text"),
+    ("url*", "text"),
+    ("events*", "list of text"),
+    ("enabled*", "flag"),
+    ("disabled_reason*", "text?"),
+    ("created_at*", "time"),
+    ("updated_at*", "time"),
 ];
 
 const LISTS: &[(&str, &str)] = &[
-    ("Apps", "App"), ("Roles", "Role"), ("Permissions", "Permission"), ("Users", "User"), ("Credentials", "Credential"),
-    ("Sessions", "Session"), ("Invites", "Invite"), ("Webhooks", "Webhook"), ("AdminKeys", "AdminKey"),
+    ("Apps", "App"),
+    ("Roles", "Role"),
+    ("Permissions", "Permission"),
+    ("Users", "User"),
+    ("Credentials", "Credential"),
+    ("Sessions", "Session"),
+    ("Invites", "Invite"),
+    ("Webhooks", "Webhook"),
+    ("AdminKeys", "AdminKey"),
     ("Audit", "AuditRow"),
 ];

@@ -22,27 +22,56 @@ fn token(request: &HttpRequest, body: Option<Secret>) -> Result<Secret, Problem>
     }
     match Authorization::of(request)? {
         Some(Authorization::Bearer(token)) => Ok(token),
-        _ => Err(Problem::unauthorized("a token is needed, in the header or as `token`")),
+        _ => Err(Problem::unauthorized(
+            "a token is needed, in the header or as `token`",
+        )),
     }
 }
 
-async fn authorize(deps: With, request: HttpRequest, app: web::Path<String>, body: Json<Question>) -> Answer {
-    let Question { permission, mut permissions, token: given } = body.0;
+async fn authorize(
+    deps: With,
+    request: HttpRequest,
+    app: web::Path<String>,
+    body: Json<Question>,
+) -> Answer {
+    let Question {
+        permission,
+        mut permissions,
+        token: given,
+    } = body.0;
     permissions.extend(permission);
     if permissions.is_empty() {
         return Err(Problem::unprocessable("permission", "is missing"));
     }
     let token = token(&request, given)?;
-    let decision = deps.tenants.authorize(&app, token.expose(), permissions.iter().map(String::as_str)).await.map_err(problem)?;
+    let decision = deps
+        .tenants
+        .authorize(&app, &token, &permissions)
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Ok().json(decision))
 }
 
-async fn batch(deps: With, request: HttpRequest, app: web::Path<String>, body: Json<Questions>) -> Answer {
+async fn batch(
+    deps: With,
+    request: HttpRequest,
+    app: web::Path<String>,
+    body: Json<Questions>,
+) -> Answer {
     let token = token(&request, body.0.token)?;
-    let decisions = deps.tenants.authorize_batch(&app, token.expose(), &body.0.permissions).await.map_err(problem)?;
+    let decisions = deps
+        .tenants
+        .authorize_batch(&app, &token, &body.0.permissions)
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Ok().json(serde_json::json!({ "data": decisions })))
 }
 
 async fn verify(deps: With, app: web::Path<String>, body: Json<TokenBody>) -> Answer {
-    Ok(HttpResponse::Ok().json(deps.tenants.verify(&app, body.0.token.expose()).await.map_err(problem)?))
+    Ok(HttpResponse::Ok().json(
+        deps.tenants
+            .verify(&app, &body.0.token)
+            .await
+            .map_err(problem)?,
+    ))
 }

@@ -13,45 +13,79 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/.well-known/jwks.json", web::get().to(jwks))
         .route("/.well-known/jwks.json", web::head().to(jwks))
         .route("/.well-known/openid-configuration", web::get().to(metadata))
-        .route("/.well-known/oauth-authorization-server", web::get().to(metadata));
+        .route(
+            "/.well-known/oauth-authorization-server",
+            web::get().to(metadata),
+        );
 }
 
 /// The path that RFC 8414 §3.1 makes of an issuer with a path, and the one OpenID Connect Discovery does.
 pub(crate) fn at_root(prefix: &str, config: &mut web::ServiceConfig) {
     config
-        .route(&format!("/.well-known/oauth-authorization-server{prefix}"), web::get().to(metadata))
-        .route(&format!("{prefix}/.well-known/openid-configuration"), web::get().to(metadata));
+        .route(
+            &format!("/.well-known/oauth-authorization-server{prefix}"),
+            web::get().to(metadata),
+        )
+        .route(
+            &format!("{prefix}/.well-known/openid-configuration"),
+            web::get().to(metadata),
+        );
 }
 
 const FOR_A_WHILE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 fn unchanged(request: &HttpRequest, tag: &str) -> bool {
-    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    known.split(',').map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/") == tag)
+    let known = request
+        .headers()
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    known
+        .split(',')
+        .map(str::trim)
+        .any(|one| one == "*" || one.trim_start_matches("W/") == tag)
 }
 
 async fn jwks(deps: With, request: HttpRequest) -> HttpResponse {
     let jwks = deps.keys.jwks();
     let tag = quoted(jwks.etag());
     let same = unchanged(&request, &tag);
-    let mut answer = if same { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    answer.insert_header((header::ETAG, tag)).insert_header((header::CACHE_CONTROL, FOR_A_WHILE));
+    let mut answer = if same {
+        HttpResponse::NotModified()
+    } else {
+        HttpResponse::Ok()
+    };
+    answer
+        .insert_header((header::ETAG, tag))
+        .insert_header((header::CACHE_CONTROL, FOR_A_WHILE));
     if same {
         return answer.finish();
     }
-    answer.content_type("application/jwk-set+json").body(jwks.body().to_vec())
+    answer
+        .content_type("application/jwk-set+json")
+        .body(jwks.body().to_vec())
 }
 
 fn quoted(tag: &str) -> String {
-    if tag.starts_with('"') { tag.to_owned() } else { format!("\"{tag}\"") }
+    if tag.starts_with('"') {
+        tag.to_owned()
+    } else {
+        format!("\"{tag}\"")
+    }
 }
 
 async fn metadata(deps: With, request: HttpRequest) -> HttpResponse {
     let body = document(&deps.issuer()).to_string();
     let tag = quoted(&heimdall_token::crypto::sha256_hex(body.as_bytes()));
     let same = unchanged(&request, &tag);
-    let mut answer = if same { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    answer.insert_header((header::ETAG, tag)).insert_header((header::CACHE_CONTROL, FOR_A_WHILE));
+    let mut answer = if same {
+        HttpResponse::NotModified()
+    } else {
+        HttpResponse::Ok()
+    };
+    answer
+        .insert_header((header::ETAG, tag))
+        .insert_header((header::CACHE_CONTROL, FOR_A_WHILE));
     if same {
         return answer.finish();
     }
@@ -60,8 +94,14 @@ async fn metadata(deps: With, request: HttpRequest) -> HttpResponse {
 
 fn document(issuer: &str) -> Value {
     let grants: Vec<&str> = Grant::ALL.into_iter().map(|(name, _)| name).collect();
-    let client = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
-    let assertions = ["ES256", "ES384", "EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
+    let client = [
+        "client_secret_basic",
+        "client_secret_post",
+        "private_key_jwt",
+    ];
+    let assertions = [
+        "ES256", "ES384", "EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
+    ];
     json!({
         "issuer": issuer,
         "token_endpoint": format!("{issuer}/v1/tokens"),

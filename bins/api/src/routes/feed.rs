@@ -34,16 +34,32 @@ fn event(position: i64, event: &FeedEvent) -> Value {
 }
 
 async fn events(deps: With, who: Who, app: web::Path<String>, query: Query<EventsQuery>) -> Answer {
-    let app = deps.tenants.may(&who.0, &app, "events:read").await.map_err(problem)?;
+    let app = deps
+        .tenants
+        .may(&who.0, &app, "events:read")
+        .await
+        .map_err(problem)?;
     let limit = limit(query.0.limit)?;
-    let kinds: Vec<String> = query.0.types.iter().flat_map(|t| t.split(',')).filter(|t| !t.is_empty()).map(str::to_owned).collect();
-    let mut rows = deps.store.events(&app, query.0.after.max(0), &kinds, limit + 1).await?;
+    let kinds: Vec<String> = query
+        .0
+        .types
+        .iter()
+        .flat_map(|t| t.split(','))
+        .filter(|t| !t.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let mut rows = deps
+        .store
+        .events(&app, query.0.after.max(0), &kinds, limit + 1)
+        .await?;
     let has_more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let last = rows.last().map_or(query.0.after, |row| row.position);
-    let data: Vec<Value> = rows.iter().map(|row| event(row.position, &row.event)).collect();
+    let data: Vec<Value> = rows
+        .iter()
+        .map(|row| event(row.position, &row.event))
+        .collect();
     Ok(HttpResponse::Ok().json(json!({
         "data": data, "pagination": { "next_cursor": has_more.then(|| last.to_string()), "has_more": has_more }, "after": last,
     })))
 }
-

@@ -28,22 +28,31 @@ struct Desk {
 
 // A client may authenticate in one way only (RFC 6749 §2.3): the header, or the parameters.
 async fn desk(deps: &With, request: &HttpRequest) -> Result<Desk, OAuthError> {
-    let anonymous = Desk { caller: Caller::Anonymous, auth: ClientAuth::default() };
+    let anonymous = Desk {
+        caller: Caller::Anonymous,
+        auth: ClientAuth::default(),
+    };
     match Authorization::of(request)? {
         None => Ok(anonymous),
-        Some(Authorization::Basic { user, password }) => {
-            Ok(Desk { auth: ClientAuth { basic: Some((user, password)) }, ..anonymous })
-        }
-        Some(Authorization::Bearer(token)) => {
-            Ok(Desk { caller: deps.tenants.caller(token.expose()).await.map_err(oauth)?, ..anonymous })
-        }
+        Some(Authorization::Basic { user, password }) => Ok(Desk {
+            auth: ClientAuth {
+                basic: Some((user, password)),
+            },
+            ..anonymous
+        }),
+        Some(Authorization::Bearer(token)) => Ok(Desk {
+            caller: deps.tenants.caller(token.expose()).await.map_err(oauth)?,
+            ..anonymous
+        }),
         Some(_) => Err(OAuthError::invalid_client()),
     }
 }
 
 fn fresh() -> actix_web::HttpResponseBuilder {
     let mut answer = HttpResponse::Ok();
-    answer.insert_header((header::CACHE_CONTROL, "no-store")).insert_header((header::PRAGMA, "no-cache"));
+    answer
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header((header::PRAGMA, "no-cache"));
     answer
 }
 
@@ -54,7 +63,11 @@ fn app_of(request: &HttpRequest) -> Option<&str> {
 async fn token(deps: With, request: HttpRequest, parameters: Parameters) -> OAuthAnswer {
     let desk = desk(&deps, &request).await?;
     let asked: TokenRequest = parameters.read()?;
-    let answer = deps.tenants.token(&desk.caller, app_of(&request), &desk.auth, &asked).await.map_err(oauth)?;
+    let answer = deps
+        .tenants
+        .token(&desk.caller, app_of(&request), &desk.auth, &asked)
+        .await
+        .map_err(oauth)?;
     Ok(fresh().json(answer))
 }
 
@@ -67,7 +80,10 @@ async fn introspect(deps: With, request: HttpRequest, parameters: Parameters) ->
     let desk = desk(&deps, &request).await?;
     let token = token_in(&parameters)?;
     let asked: TokenRequest = parameters.read()?;
-    let found = deps.tenants.introspect(&desk.caller, app_of(&request), &desk.auth, &asked, &token).await;
+    let found = deps
+        .tenants
+        .introspect(&desk.caller, app_of(&request), &desk.auth, &asked, &token)
+        .await;
     Ok(fresh().json(found.map_err(oauth)?))
 }
 
@@ -75,6 +91,9 @@ async fn revoke(deps: With, request: HttpRequest, parameters: Parameters) -> OAu
     let desk = desk(&deps, &request).await?;
     let token = token_in(&parameters)?;
     let asked: TokenRequest = parameters.read()?;
-    deps.tenants.revoke(&desk.caller, app_of(&request), &desk.auth, &asked, &token).await.map_err(oauth)?;
+    deps.tenants
+        .revoke(&desk.caller, app_of(&request), &desk.auth, &asked, &token)
+        .await
+        .map_err(oauth)?;
     Ok(fresh().finish())
 }

@@ -28,17 +28,39 @@ async fn login(
     // Counted before anything is looked up: known and unknown accounts run into the limit alike.
     let account = format!("{app}/{}", body.0.email.to_ascii_lowercase());
     edge.counters().login(edge.source_of(&request), &account)?;
-    let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    let tokens = deps.tenants.login(&app, body.0, agent).await.map_err(problem)?;
+    let agent = request
+        .headers()
+        .get(header::USER_AGENT)
+        .and_then(|value| value.to_str().ok());
+    let tokens = deps
+        .tenants
+        .login(&app, body.0, agent)
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Created().json(tokens))
 }
 
-async fn mine(deps: With, who: Who, app: web::Path<String>, request: HttpRequest, query: Query<PageQuery>) -> Answer {
+async fn mine(
+    deps: With,
+    who: Who,
+    app: web::Path<String>,
+    request: HttpRequest,
+    query: Query<PageQuery>,
+) -> Answer {
     let page = query.0.request()?;
-    Ok(listing(&request, deps.tenants.my_sessions(&who.0, &app, &page).await.map_err(problem)?))
+    Ok(listing(
+        &request,
+        deps.tenants
+            .my_sessions(&who.0, &app, &page)
+            .await
+            .map_err(problem)?,
+    ))
 }
 
 async fn end(deps: With, who: Who, path: web::Path<(String, String)>) -> Answer {
-    deps.tenants.end_my_session(&who.0, &path.0, &path.1).await.map_err(problem)?;
+    deps.tenants
+        .revoke_my_session(&who.0, &path.0, &path.1)
+        .await
+        .map_err(problem)?;
     Ok(done())
 }

@@ -16,14 +16,22 @@ use crate::who::Who;
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/apps/{app}/settings").route(web::get().to(show)).route(web::patch().to(update)))
+        .service(
+            web::resource("/apps/{app}/settings")
+                .route(web::get().to(show))
+                .route(web::patch().to(update)),
+        )
         .route("/apps/{app}/keys", web::get().to(keys))
         .route("/apps/{app}/keys/rotate", web::post().to(rotate))
         .route("/apps/{app}/revocations", web::get().to(revocations));
 }
 
 async fn show(deps: With, who: Who, app: web::Path<String>) -> Answer {
-    let (settings, version) = deps.tenants.app_settings(&who.0, &app).await.map_err(problem)?;
+    let (settings, version) = deps
+        .tenants
+        .app_settings(&who.0, &app)
+        .await
+        .map_err(problem)?;
     Ok(shown(&settings, version))
 }
 
@@ -35,7 +43,11 @@ async fn update(
     body: Json<SettingsPatch>,
 ) -> Answer {
     let expected = if_match(&request)?;
-    let (settings, version) = deps.tenants.update_app_settings(&who.0, &app, body.0, expected).await.map_err(problem)?;
+    let (settings, version) = deps
+        .tenants
+        .update_app_settings(&who.0, &app, body.0, expected)
+        .await
+        .map_err(problem)?;
     Ok(shown(&settings, version))
 }
 
@@ -52,7 +64,10 @@ fn key(info: &KeyInfo) -> Value {
 }
 
 async fn keys(deps: With, who: Who, app: web::Path<String>) -> Answer {
-    deps.tenants.may(&who.0, &app, "settings:read").await.map_err(problem)?;
+    deps.tenants
+        .may(&who.0, &app, "settings:read")
+        .await
+        .map_err(problem)?;
     let keys: Vec<Value> = deps.keys.keys().iter().map(key).collect();
     Ok(HttpResponse::Ok().json(json!({ "data": keys })))
 }
@@ -64,19 +79,27 @@ struct Rotation {
 }
 
 // The keys serve every App, so only an operator may replace them.
-async fn rotate(deps: With, who: Who, app: web::Path<String>, body: OptionalJson<Rotation>) -> Answer {
+async fn rotate(
+    deps: With,
+    who: Who,
+    app: web::Path<String>,
+    body: OptionalJson<Rotation>,
+) -> Answer {
     deps.tenants.operates(&who.0, &app).await.map_err(problem)?;
-    let algorithm = match body.0.unwrap_or_default().algorithm {
-        None => None,
-        Some(name) => {
-            let known: Option<Algorithm> = name.parse().ok();
-            Some(known.ok_or_else(|| Problem::unprocessable("algorithm", "is not known here"))?)
-        }
+    let algorithm: Algorithm = match body.0.unwrap_or_default().algorithm {
+        None => deps.keys.signer().map_err(Problem::internal)?.algorithm(),
+        Some(name) => name
+            .parse()
+            .map_err(|_| Problem::unprocessable("algorithm", "is not known here"))?,
     };
-    let info = deps.keys.rotate(algorithm, who.0.actor()).await.map_err(|error| match error {
-        heimdall_token::KeyRingError::Store(fault) => fault.into(),
-        other => Problem::unprocessable("algorithm", other.to_string()),
-    })?;
+    let info = deps
+        .keys
+        .rotate(algorithm, who.0.actor())
+        .await
+        .map_err(|error| match error {
+            heimdall_token::KeyRingError::Store(fault) => fault.into(),
+            other => Problem::unprocessable("algorithm", other.to_string()),
+        })?;
     Ok(HttpResponse::Created().json(key(&info)))
 }
 
@@ -91,6 +114,7 @@ struct Since {
 }
 
 const LONGEST_WAIT: u64 = 30;
+const NOTES_AT_ONCE: u32 = 500;
 
 // A long poll: subscribe first, then look, so that nothing falls between the two.
 async fn revocations(deps: With, who: Who, app: web::Path<String>, query: Query<Since>) -> Answer {
@@ -101,7 +125,11 @@ async fn revocations(deps: With, who: Who, app: web::Path<String>, query: Query<
     let mut signals = deps.store.subscribe();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(wanted.wait.min(LONGEST_WAIT));
     loop {
-        let news = deps.tenants.revocations(&who.0, &app, wanted.since).await.map_err(problem)?;
+        let news = deps
+            .tenants
+            .revocations(&who.0, &app, wanted.since, NOTES_AT_ONCE)
+            .await
+            .map_err(problem)?;
         if !news.data.is_empty() || wanted.wait == 0 || tokio::time::Instant::now() >= deadline {
             return Ok(HttpResponse::Ok().json(news));
         }

@@ -7,11 +7,12 @@ use heimdall_server::{BodyLimit, Json, Problem, Query, strict_json};
 use heimdall_tenant::entity::UserState;
 use heimdall_tenant::input::{ImportedUser, NewUser, RoleName, UserPatch};
 use heimdall_tenant::view::ImportLine;
+use heimdall_tenant::{TenantError, UserQuery};
 use serde::Deserialize;
 
 use crate::answer::{created, done, shown};
 use crate::paging::{listing, page_request};
-use crate::refusal::{if_match, problem, unchanged};
+use crate::refusal::{if_match, problem};
 use crate::routes::apps::Purge;
 use crate::routes::{Answer, With};
 use crate::who::Who;
@@ -21,7 +22,11 @@ type InApp = web::Path<(String, String)>;
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/apps/{app}/users:import", web::post().to(import))
-        .service(web::resource("/apps/{app}/users").route(web::post().to(create)).route(web::get().to(list)))
+        .service(
+            web::resource("/apps/{app}/users")
+                .route(web::post().to(create))
+                .route(web::get().to(list)),
+        )
         .service(
             web::resource("/apps/{app}/users/{user}")
                 .route(web::get().to(show))
@@ -29,19 +34,36 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
                 .route(web::delete().to(remove)),
         )
         .route("/apps/{app}/users/{user}/suspend", web::post().to(suspend))
-        .route("/apps/{app}/users/{user}/reactivate", web::post().to(reactivate))
-        .route("/apps/{app}/users/{user}/sessions/revoke", web::post().to(revoke_sessions))
+        .route(
+            "/apps/{app}/users/{user}/reactivate",
+            web::post().to(reactivate),
+        )
+        .route(
+            "/apps/{app}/users/{user}/sessions/revoke",
+            web::post().to(revoke_sessions),
+        )
         .service(
             web::resource("/apps/{app}/users/{user}/roles")
                 .route(web::get().to(roles))
                 .route(web::post().to(assign)),
         )
-        .route("/apps/{app}/users/{user}/roles/{role}", web::delete().to(unassign));
+        .route(
+            "/apps/{app}/users/{user}/roles/{role}",
+            web::delete().to(unassign),
+        );
 }
 
 async fn create(deps: With, who: Who, app: web::Path<String>, body: Json<NewUser>) -> Answer {
-    let user = deps.tenants.create_user(&who.0, &app, body.0).await.map_err(problem)?;
-    Ok(created(&user, format!("{}/v1/apps/{app}/users/{}", deps.prefix, user.id), user.version))
+    let user = deps
+        .tenants
+        .create_user(&who.0, &app, body.0)
+        .await
+        .map_err(problem)?;
+    Ok(created(
+        &user,
+        format!("{}/v1/apps/{app}/users/{}", deps.prefix, user.id),
+        user.version,
+    ))
 }
 
 #[derive(Deserialize)]
@@ -54,64 +76,116 @@ struct UsersQuery {
     email: Option<String>,
 }
 
-async fn list(deps: With, who: Who, app: web::Path<String>, request: HttpRequest, query: Query<UsersQuery>) -> Answer {
+async fn list(
+    deps: With,
+    who: Who,
+    app: web::Path<String>,
+    request: HttpRequest,
+    query: Query<UsersQuery>,
+) -> Answer {
     let page = page_request(query.0.limit, query.0.cursor.as_deref())?;
-    let UsersQuery { state, role, email, .. } = query.0;
-    let found = deps.tenants.users(&who.0, &app, state, role.as_deref(), email.as_deref(), &page).await;
-    Ok(listing(&request, found.map_err(problem)?))
+    let UsersQuery {
+        state, role, email, ..
+    } = query.0;
+    let wanted = UserQuery { state, role, email };
+    Ok(listing(
+        &request,
+        deps.tenants
+            .users(&who.0, &app, wanted, &page)
+            .await
+            .map_err(problem)?,
+    ))
 }
 
 async fn show(deps: With, who: Who, path: InApp) -> Answer {
-    let user = deps.tenants.user(&who.0, &path.0, &path.1).await.map_err(problem)?;
+    let user = deps
+        .tenants
+        .user(&who.0, &path.0, &path.1)
+        .await
+        .map_err(problem)?;
     Ok(shown(&user, user.version))
 }
 
-async fn update(deps: With, who: Who, path: InApp, request: HttpRequest, body: Json<UserPatch>) -> Answer {
+async fn update(
+    deps: With,
+    who: Who,
+    path: InApp,
+    request: HttpRequest,
+    body: Json<UserPatch>,
+) -> Answer {
     let expected = if_match(&request)?;
-    let user = deps.tenants.update_user(&who.0, &path.0, &path.1, body.0, expected).await.map_err(problem)?;
+    let user = deps
+        .tenants
+        .update_user(&who.0, &path.0, &path.1, body.0, expected)
+        .await
+        .map_err(problem)?;
     Ok(shown(&user, user.version))
 }
 
-async fn remove(deps: With, who: Who, path: InApp, request: HttpRequest, query: Query<Purge>) -> Answer {
-    if let Some(expected) = if_match(&request)? {
-        let present = deps.tenants.user(&who.0, &path.0, &path.1).await.map_err(problem)?;
-        unchanged(Some(expected), present.version)?;
-    }
-    if query.0.purge {
-        deps.tenants.purge_user(&who.0, &path.0, &path.1).await.map_err(problem)?;
-    } else {
-        deps.tenants.deactivate_user(&who.0, &path.0, &path.1).await.map_err(problem)?;
-    }
+async fn remove(
+    deps: With,
+    who: Who,
+    path: InApp,
+    request: HttpRequest,
+    query: Query<Purge>,
+) -> Answer {
+    let expected = if_match(&request)?;
+    deps.tenants
+        .delete_user(&who.0, &path.0, &path.1, query.0.purge, expected)
+        .await
+        .map_err(problem)?;
     Ok(done())
 }
 
 async fn suspend(deps: With, who: Who, path: InApp) -> Answer {
-    let user = deps.tenants.suspend_user(&who.0, &path.0, &path.1).await.map_err(problem)?;
+    let user = deps
+        .tenants
+        .suspend_user(&who.0, &path.0, &path.1)
+        .await
+        .map_err(problem)?;
     Ok(shown(&user, user.version))
 }
 
 async fn reactivate(deps: With, who: Who, path: InApp) -> Answer {
-    let user = deps.tenants.reactivate_user(&who.0, &path.0, &path.1).await.map_err(problem)?;
+    let user = deps
+        .tenants
+        .reactivate_user(&who.0, &path.0, &path.1)
+        .await
+        .map_err(problem)?;
     Ok(shown(&user, user.version))
 }
 
 async fn revoke_sessions(deps: With, who: Who, path: InApp) -> Answer {
-    deps.tenants.revoke_user_sessions(&who.0, &path.0, &path.1).await.map_err(problem)?;
+    deps.tenants
+        .revoke_user_sessions(&who.0, &path.0, &path.1)
+        .await
+        .map_err(problem)?;
     Ok(done())
 }
 
 async fn roles(deps: With, who: Who, path: InApp) -> Answer {
-    let roles = deps.tenants.user_roles(&who.0, &path.0, &path.1).await.map_err(problem)?;
+    let roles = deps
+        .tenants
+        .user_roles(&who.0, &path.0, &path.1)
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Ok().json(serde_json::json!({ "data": roles })))
 }
 
 async fn assign(deps: With, who: Who, path: InApp, body: Json<RoleName>) -> Answer {
-    let roles = deps.tenants.assign_role(&who.0, &path.0, &path.1, &body.0.role).await.map_err(problem)?;
-    Ok(HttpResponse::Ok().json(serde_json::json!({ "data": roles })))
+    let user = deps
+        .tenants
+        .assign_role(&who.0, &path.0, &path.1, &body.0.role)
+        .await
+        .map_err(problem)?;
+    Ok(shown(&user, user.version))
 }
 
 async fn unassign(deps: With, who: Who, path: web::Path<(String, String, String)>) -> Answer {
-    deps.tenants.unassign_role(&who.0, &path.0, &path.1, &path.2).await.map_err(problem)?;
+    deps.tenants
+        .unassign_role(&who.0, &path.0, &path.1, &path.2)
+        .await
+        .map_err(problem)?;
     Ok(done())
 }
 
@@ -121,14 +195,19 @@ async fn import(deps: With, who: Who, app: web::Path<String>, mut payload: Paylo
     let mut lines = Vec::new();
     loop {
         let chunk = payload.next().await.transpose();
-        let chunk = chunk.map_err(|_| Problem::bad_request("bad_body", "the body did not arrive whole"))?;
+        let chunk =
+            chunk.map_err(|_| Problem::bad_request("bad_body", "the body did not arrive whole"))?;
         let ended = chunk.is_none();
         pending.extend_from_slice(&chunk.unwrap_or_default());
-        while let Some(end) = pending.iter().position(|b| *b == b'\n').or((ended && !pending.is_empty()).then_some(pending.len())) {
+        while let Some(end) = pending
+            .iter()
+            .position(|b| *b == b'\n')
+            .or((ended && !pending.is_empty()).then_some(pending.len()))
+        {
             let line: Vec<u8> = pending.drain(..(end + 1).min(pending.len())).collect();
             let line = line.trim_ascii();
             if !line.is_empty() {
-                lines.extend(import_line(&deps, &who, &app, lines.len() + 1, line).await?);
+                lines.push(import_line(&deps, &who, &app, lines.len() + 1, line).await?);
             }
         }
         if pending.len() > BodyLimit::DEFAULT.0 {
@@ -146,10 +225,36 @@ async fn import_line(
     app: &str,
     number: usize,
     line: &[u8],
-) -> Result<Vec<ImportLine>, Problem> {
-    let read = strict_json::decode::<ImportedUser>(line).map_err(|reason| match reason.details().first() {
-        Some(first) => format!("{} {}", first.field, first.reason),
-        None => reason.message().to_owned(),
+) -> Result<ImportLine, Problem> {
+    let read = strict_json::decode::<ImportedUser>(line).map_err(|reason| {
+        match reason.details().first() {
+            Some(first) => format!("{} {}", first.field, first.reason),
+            None => reason.message().to_owned(),
+        }
     });
-    deps.tenants.import_users(&who.0, app, [(number, read)]).await.map_err(problem)
+    let refused = |error: String| {
+        Ok(ImportLine {
+            line: number,
+            id: None,
+            error: Some(error),
+        })
+    };
+    match read {
+        Err(reason) => refused(reason),
+        Ok(user) => match deps.tenants.import_user(&who.0, app, user).await {
+            Ok(id) => Ok(ImportLine {
+                line: number,
+                id: Some(id),
+                error: None,
+            }),
+            // These are about the caller or the App, not about the line.
+            Err(
+                error @ (TenantError::Unauthenticated
+                | TenantError::Forbidden { .. }
+                | TenantError::NotFound
+                | TenantError::Fault(_)),
+            ) => Err(problem(error)),
+            Err(error) => refused(error.to_string()),
+        },
+    }
 }

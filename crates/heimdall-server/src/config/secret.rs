@@ -59,6 +59,13 @@ impl std::fmt::Debug for SecretSource {
     }
 }
 
+impl serde::Serialize for SecretSource {
+    /// Writes where a secret comes from, never the secret.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{self:?}"))
+    }
+}
+
 impl utoipa::PartialSchema for SecretSource {
     fn schema() -> RefOr<Schema> {
         <String as utoipa::PartialSchema>::schema()
