@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use heimdall_finalizer::settings::Fields;
+use heimdall_finalizer::settings::{Fields, Strictness};
 use heimdall_finalizer::{Failure, Kind};
 
 use crate::expression::{Expression, Facts};
@@ -16,7 +16,10 @@ impl Expressions {
     pub(super) fn read(fields: &mut Fields<'_>) -> Option<Self> {
         let items = fields.list("expressions")?;
         if items.is_empty() {
-            fields.wrong("expressions", "names no expression");
+            // in a rule an empty list asks for nothing else than the catalogue does
+            if fields.strictness() != Strictness::RULES {
+                fields.wrong("expressions", "names no expression");
+            }
             return None;
         }
         let mut all = Vec::with_capacity(items.len());

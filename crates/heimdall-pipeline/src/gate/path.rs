@@ -139,3 +139,27 @@ fn clean(path: &str) -> Cow<'_, str> {
     }
     Cow::Owned(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_canonical_path_is_its_own_canonical_form(raw in "/([a-c.%/;:@+é]|%2[5-9ef]|%c3%a4|\\.\\.){0,12}") {
+            if let Ok(once) = canonical(&raw) {
+                prop_assert_eq!(canonical(&once).unwrap(), once.clone());
+                prop_assert!(!once.contains("//"));
+                prop_assert!(once.split('/').all(|segment| segment != "." && segment != ".."));
+            }
+        }
+
+        #[test]
+        fn no_text_makes_the_gate_fail(raw in ".*") {
+            let _ = canonical(&raw);
+            let _ = split_absolute(&raw);
+        }
+    }
+}
