@@ -1,7 +1,16 @@
 //! One suite of claims; each runs on a database in memory, on a SQLite file and on a real PostgreSQL.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on must stop"
+)]
 
 #[path = "contract/foundation.rs"]
 mod foundation;
+#[path = "contract/tenant.rs"]
+mod tenant;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -86,4 +95,25 @@ contract! {
         a_restore_ends_what_could_be_used_twice_and_says_so
         keys_are_kept_and_removed_ones_not_given_out
         the_audit_is_shown_by_page_and_filter_and_signed;
+    tenant:
+        a_login_carries_what_its_roles_hold
+        a_taken_role_is_gone_for_tokens_that_were_issued_before
+        a_suspended_user_and_a_suspended_app_have_no_good_token
+        nobody_grants_what_he_does_not_hold
+        the_last_who_may_assign_roles_stays
+        a_role_in_use_cannot_be_deleted
+        a_foreign_app_looks_like_an_absent_one
+        a_client_rotates_its_secret_without_an_outage
+        a_scope_narrows_and_cannot_widen
+        a_refresh_token_has_one_successor_and_its_reuse_ends_the_family
+        failed_logins_lock_known_and_unknown_accounts_alike
+        an_invite_is_used_once_by_fifty_at_two_instances
+        invites_expire_and_can_be_withdrawn
+        another_instance_forgets_what_a_commit_names
+        a_revoked_admin_key_opens_nothing
+        names_and_addresses_are_taken_once
+        a_purged_user_and_a_purged_app_leave_no_rows
+        a_revoked_token_and_an_exchanged_one
+        the_operator_mints_for_a_user_and_imports_users
+        webhooks_and_the_catalogue_are_registered;
 }
