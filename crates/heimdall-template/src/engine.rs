@@ -1,6 +1,5 @@
 //! What templates may use: functions, delimiters, limits.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -26,7 +25,7 @@ pub(crate) struct Settings {
     pub(crate) missing_key: MissingKey,
     pub(crate) limits: Limits,
     pub(crate) sets: Vec<FunctionSet>,
-    pub(crate) own: HashMap<String, OwnFunction>,
+    pub(crate) own: Vec<(String, OwnFunction)>,
     pub(crate) environment: Option<Arc<dyn Environment>>,
 }
 
@@ -124,7 +123,7 @@ impl Engine {
                 missing_key: MissingKey::Default,
                 limits: Limits::default(),
                 sets: vec![FunctionSet::Sprig],
-                own: HashMap::new(),
+                own: Vec::new(),
                 environment: None,
             },
         }
@@ -190,7 +189,8 @@ impl EngineBuilder {
     where
         F: for<'a> Fn(&[Value<'a>]) -> Result<Value<'a>, CallError> + Send + Sync + 'static,
     {
-        self.settings.own.insert(name.to_owned(), Arc::new(function));
+        self.settings.own.retain(|own| own.0 != name);
+        self.settings.own.push((name.to_owned(), Arc::new(function)));
         self
     }
 }

@@ -4,13 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::engine::Settings;
-use crate::{CallError, Error, Value};
+use crate::program::Program;
+use crate::{Error, Value, parse, render};
 
 /// A template, parsed once, rendered from any thread.
 #[derive(Clone)]
 pub struct Template {
     settings: Arc<Settings>,
-    name: String,
+    program: Arc<Program>,
+    name: Arc<str>,
 }
 
 /// How one render treats what an action gives.
@@ -54,8 +56,9 @@ impl RenderOptions {
 
 impl Template {
     pub(crate) fn parse(settings: Arc<Settings>, sources: &[(&str, &str)]) -> Result<Self, Error> {
-        let name = sources.first().map(|source| source.0.to_owned()).unwrap_or_default();
-        Ok(Self { settings, name })
+        let name = sources.first().map(|source| source.0).unwrap_or_default().into();
+        let program = Arc::new(parse::parse(&settings, sources)?);
+        Ok(Self { settings, program, name })
     }
 
     /// The name given at parsing.
@@ -82,8 +85,7 @@ impl Template {
         out: &mut impl fmt::Write,
         options: RenderOptions,
     ) -> Result<(), Error> {
-        let _ = (data.into(), out, options, &self.settings.limits);
-        Err(CallError::new("rendering is not there yet").into())
+        render::render(&self.settings, &self.program, &self.name, data.into(), out, options)
     }
 
     /// Renders into a new string.

@@ -13,6 +13,7 @@ pub use map::Map;
 pub(crate) use map::{Dict, MapType};
 pub use text::Text;
 
+use crate::native::Native;
 use crate::object::{Mapping, Object};
 use crate::time::Time;
 
@@ -43,8 +44,13 @@ pub enum Value<'a> {
     List(List<'a>),
     /// A map with string keys.
     Map(Map<'a>),
-    /// Something with fields and methods.
-    Object(ObjectRef<'a>),
+    /// Something of the caller's with fields and methods.
+    Object(&'a dyn Object),
+    /// Something with fields and methods that was made during the render.
+    Shared(Rc<dyn Object>),
+    /// A structure of a function's.
+    #[doc(hidden)]
+    Native(Native),
     /// `time.Time`.
     Time(Time),
 }
@@ -87,16 +93,6 @@ pub enum UintType {
     Uint64,
 }
 
-/// An object, borrowed or made during the render.
-#[derive(Clone)]
-#[non_exhaustive]
-pub enum ObjectRef<'a> {
-    /// Lives with the data.
-    Borrowed(&'a dyn Object),
-    /// Made by a function.
-    Shared(Rc<dyn Object>),
-}
-
 /// Go's `reflect.Kind`, as far as values here have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -116,12 +112,13 @@ pub(crate) enum Kind {
 impl<'a> Value<'a> {
     /// An object of the caller's.
     pub fn object(object: &'a dyn Object) -> Self {
-        Self::Object(ObjectRef::Borrowed(object))
+        Self::Object(object)
     }
 
-    /// An object made for this render.
+    /// An object made during the render. What its fields and methods give is copied; prefer
+    /// [`Value::object`] for one that can be borrowed.
     pub fn shared_object(object: Rc<dyn Object>) -> Self {
-        Self::Object(ObjectRef::Shared(object))
+        Self::Shared(object)
     }
 
     /// A map of the caller's.
@@ -201,7 +198,7 @@ impl<'a> Value<'a> {
             Self::Str(text) => !text.is_empty(),
             Self::List(list) => list.len() > 0,
             Self::Map(map) => !map.is_empty(),
-            Self::Object(_) | Self::Time(_) => true,
+            Self::Object(_) | Self::Shared(_) | Self::Native(_) | Self::Time(_) => true,
         }
     }
 
@@ -216,8 +213,10 @@ impl<'a> Value<'a> {
             Self::Str(_) => Kind::Str,
             Self::List(_) => Kind::Slice,
             Self::Map(_) => Kind::Map,
-            Self::Object(object) if object.get().type_name().starts_with('*') => Kind::Pointer,
-            Self::Object(_) | Self::Time(_) => Kind::Struct,
+            Self::Object(object) if object.type_name().starts_with('*') => Kind::Pointer,
+            Self::Shared(object) if object.type_name().starts_with('*') => Kind::Pointer,
+            Self::Native(native) if native.type_name().starts_with('*') => Kind::Pointer,
+            Self::Object(_) | Self::Shared(_) | Self::Native(_) | Self::Time(_) => Kind::Struct,
         }
     }
 
@@ -259,10 +258,39 @@ impl<'a> Value<'a> {
             Self::Int(_, IntType::Weekday) => "time.Weekday".into(),
             Self::List(list) => list.elem().slice_name().into(),
             Self::Map(map) => map.type_name().into(),
-            Self::Object(object) => object.get().type_name().into(),
+            Self::Object(object) => object.type_name().into(),
+            Self::Shared(object) => object.type_name().into(),
+            Self::Native(native) => native.type_name().into(),
             Self::Time(_) => "time.Time".into(),
             _ => self.kind_name().into(),
         }
+    }
+
+    /// A copy that borrows nothing; `None` when there is a borrowed object or map in it.
+    pub(crate) fn detached<'b>(&self) -> Option<Value<'b>> {
+        Some(match self {
+            Self::Missing => Value::Missing,
+            Self::Nil => Value::Nil,
+            Self::Bool(b) => Value::Bool(*b),
+            Self::Int(n, kind) => Value::Int(*n, *kind),
+            Self::Uint(n, kind) => Value::Uint(*n, *kind),
+            Self::Float(f) => Value::Float(*f),
+            Self::Complex(re, im) => Value::Complex(*re, *im),
+            Self::Str(text) => Value::Str(text.detached()),
+            Self::List(list) => {
+                let items: Option<Vec<Value<'b>>> = list.iter().map(|item| item.detached()).collect();
+                Value::List(List::owned(items?, list.elem()))
+            }
+            Self::Map(map) => {
+                let entries = map.entries().into_iter();
+                let entries: Option<_> = entries.map(|(key, value)| Some((key.detached(), value.detached()?))).collect();
+                Value::Map(Map::Owned(Rc::new(Dict::new(MapType::of(map.type_name()), entries?))))
+            }
+            Self::Object(_) => return None,
+            Self::Shared(object) => Value::Shared(Rc::clone(object)),
+            Self::Native(native) => Value::Native(native.clone()),
+            Self::Time(time) => Value::Time(*time),
+        })
     }
 
     /// A pipeline's end looks through an interface: a `nil` in it is no value any more.
@@ -270,16 +298,6 @@ impl<'a> Value<'a> {
         match self {
             Self::Nil => Self::Missing,
             value => value,
-        }
-    }
-}
-
-impl ObjectRef<'_> {
-    /// The object itself.
-    pub fn get(&self) -> &dyn Object {
-        match self {
-            Self::Borrowed(object) => *object,
-            Self::Shared(object) => object.as_ref(),
         }
     }
 }

@@ -39,6 +39,14 @@ pub(crate) enum MapType {
 }
 
 impl MapType {
+    pub(crate) fn of(name: &str) -> Self {
+        match name {
+            "map[string]string" => Self::Str,
+            "url.Values" => Self::UrlValues,
+            _ => Self::Any,
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Any => "map[string]interface {}",
@@ -53,8 +61,17 @@ impl<'a> Dict<'a> {
         Self { kind, entries: RefCell::new(entries) }
     }
 
+    pub(crate) fn kind(&self) -> MapType {
+        self.kind
+    }
+
     pub(crate) fn insert(&self, key: Text<'a>, value: Value<'a>) {
         self.entries.borrow_mut().insert(key, value);
+    }
+
+    pub(crate) fn clear(&self) {
+        let entries = std::mem::take(&mut *self.entries.borrow_mut());
+        drop(entries);
     }
 
     pub(crate) fn remove(&self, key: &[u8]) {
@@ -112,6 +129,10 @@ impl<'a> Map<'a> {
             entries.sort_by(|a, b| a.0.cmp(&b.0));
         }
         entries
+    }
+
+    pub(crate) fn is_nil(&self) -> bool {
+        matches!(self, Self::Nil)
     }
 
     pub(crate) fn type_name(&self) -> &str {

@@ -64,6 +64,15 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// A copy that borrows nothing.
+    pub(crate) fn detached<'b>(&self) -> Text<'b> {
+        match &self.0 {
+            Repr::Borrowed(text) => Text(Repr::Shared((*text).into())),
+            Repr::Shared(text) => Text(Repr::Shared(Rc::clone(text))),
+            Repr::Bytes(bytes) => Text(Repr::Bytes(Rc::clone(bytes))),
+        }
+    }
+
     /// The bytes `start..end`, borrowed when they can be. `None` when out of range.
     pub fn cut(&self, start: usize, end: usize) -> Option<Self> {
         if let Repr::Borrowed(text) = self.0

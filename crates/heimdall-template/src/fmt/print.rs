@@ -1,0 +1,30 @@
+//! `print` and `println`.
+
+use super::write_value;
+use crate::sink::Sink;
+use crate::{CallError, Value};
+
+/// The values one after another, with a blank between two that are no strings.
+pub(crate) fn print(args: &[Value<'_>], out: &mut dyn Sink) -> Result<(), CallError> {
+    let mut after_string = true;
+    for arg in args {
+        let is_string = matches!(arg, Value::Str(_));
+        if !is_string && !after_string {
+            out.put(" ")?;
+        }
+        write_value(arg, out)?;
+        after_string = is_string;
+    }
+    Ok(())
+}
+
+/// The values with blanks between them and a line feed behind.
+pub(crate) fn println(args: &[Value<'_>], out: &mut dyn Sink) -> Result<(), CallError> {
+    for (i, arg) in args.iter().enumerate() {
+        if i > 0 {
+            out.put(" ")?;
+        }
+        write_value(arg, out)?;
+    }
+    out.put("\n")
+}
