@@ -216,8 +216,7 @@ fn read(c: &mut Conn<'_>, file: &Path) -> JobResult<u64> {
         .into());
     }
     let mut waiting = tables::Chunk::default();
-    let mut rows = 0;
-    for text in lines {
+    for (rows, text) in (0u64..).zip(lines) {
         let text = text.map_err(broken)?;
         if let Ok(footer) = serde_json::from_str::<Footer>(&text) {
             waiting.store(c, &known)?;
@@ -235,7 +234,6 @@ fn read(c: &mut Conn<'_>, file: &Path) -> JobResult<u64> {
             waiting.table = line.t;
         }
         waiting.rows.push(line.r.get().to_owned());
-        rows += 1;
     }
     Err(damaged("was cut short").into())
 }

@@ -12,7 +12,7 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
 use heimdall_types::Fault;
 
-pub(crate) use file::{FileLock, Place};
+pub(crate) use file::Place;
 
 use crate::error::OpenError;
 use crate::job::Job;
@@ -149,7 +149,7 @@ fn connect(place: &Place) -> Result<SqliteConnection, String> {
          PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF;
          PRAGMA journal_size_limit = 67108864;
-         PRAGMA cache_size = -4000;",
+         PRAGMA cache_size = -2000;",
     )
     .map_err(|error| error.to_string())?;
     Ok(conn)

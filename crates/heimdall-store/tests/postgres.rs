@@ -1,5 +1,16 @@
 //! What holds on PostgreSQL alone: roles, row-level security, several instances, and a server that goes away.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on must stop"
+)]
 
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use heimdall_store::{OpenError, Signature, Store, StoreSettings};
@@ -246,4 +257,83 @@ async fn a_crash_of_the_server_loses_nothing_acknowledged_and_needs_no_restart()
             .faults,
         []
     );
+}
+
+/// Stands between store and server; once told to, it lets one COMMIT through and cuts the line before its answer.
+struct Cutter {
+    port: u16,
+    cut: Arc<AtomicBool>,
+}
+
+impl Cutter {
+    fn before(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (port, cut) = (
+            listener.local_addr().unwrap().port(),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let flag = Arc::clone(&cut);
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let Ok(upstream) = TcpStream::connect(("127.0.0.1", server)) else {
+                    continue;
+                };
+                let dead = Arc::new(AtomicBool::new(false));
+                let (from, to) = (client.try_clone().unwrap(), upstream.try_clone().unwrap());
+                let (flag, marked) = (Arc::clone(&flag), Arc::clone(&dead));
+                std::thread::spawn(move || {
+                    copy(from, &to, |bytes| {
+                        let commit = bytes.windows(8).any(|window| window == b"; COMMIT");
+                        if commit && flag.swap(false, Ordering::SeqCst) {
+                            marked.store(true, Ordering::SeqCst);
+                        }
+                        true
+                    });
+                });
+                std::thread::spawn(move || {
+                    copy(upstream, &client, |_| !dead.load(Ordering::SeqCst));
+                    let _ = client.shutdown(Shutdown::Both);
+                });
+            }
+        });
+        Self { port, cut }
+    }
+}
+
+fn copy(mut from: TcpStream, mut to: &TcpStream, mut pass: impl FnMut(&[u8]) -> bool) {
+    let mut buffer = [0; 16 * 1024];
+    while let Ok(n @ 1..) = from.read(&mut buffer) {
+        if !pass(&buffer[..n]) || to.write_all(&buffer[..n]).is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_answer_was_lost_is_neither_denied_nor_done_twice() {
+    let server = Postgres::start();
+    let url = server.database();
+    let cutter = Cutter::before(server.port());
+    let mut settings = StoreSettings::new(url.replace(
+        &format!(":{}/", server.port()),
+        &format!(":{}/", cutter.port),
+    ));
+    settings.manage_schema = true;
+    settings.writers = Some(1);
+    let store = Store::open(&settings).unwrap();
+    let app = app(1);
+    note(&store, &app, 0).await.unwrap();
+    for n in 1..6 {
+        cutter.cut.store(true, Ordering::SeqCst);
+        note(&store, &app, n).await.unwrap();
+        assert!(
+            store
+                .document(Some(&app), &n.to_string())
+                .await
+                .unwrap()
+                .is_some()
+        );
+    }
+    let report = store.verify_audit(&|_| Signature::Broken).await.unwrap();
+    assert_eq!((report.rows + report.unchained, report.faults), (6, vec![]));
 }

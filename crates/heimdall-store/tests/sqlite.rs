@@ -1,4 +1,11 @@
 //! What holds on a SQLite file alone: its lock, its readers, its crashes, and the audit under foreign hands.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on must stop"
+)]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
@@ -305,4 +312,67 @@ async fn a_full_queue_is_refused_at_once() {
         refused += usize::from(one.await.unwrap().is_err());
     }
     assert!((15..20).contains(&refused), "{refused} of 20");
+}
+
+/// Plays the server whose disk is full: files may not grow beyond a limit.
+#[tokio::test]
+async fn as_a_child_fill_the_disk() {
+    let Ok(url) = std::env::var("HEIMDALL_TEST_FILL") else {
+        return;
+    };
+    let store = Store::open(&StoreSettings::new(url)).unwrap();
+    let mut refused = 0;
+    for n in 0..100_000 {
+        match note(&store, n).await {
+            Ok(_) => writeln!(std::io::stdout(), "ACK {n}").unwrap(),
+            Err(heimdall_types::Fault::Unavailable(_)) => refused += 1,
+            Err(other) => panic!("{other}"),
+        }
+        if refused == 5 {
+            assert!(
+                store.document(None, "0").await.unwrap().is_some(),
+                "reading goes on"
+            );
+            writeln!(std::io::stdout(), "FULL").unwrap();
+            return;
+        }
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_full_disk_refuses_writes_serves_reads_and_loses_nothing() {
+    let folder = Folder::new();
+    let out = Command::new("sh")
+        // Ignored, the signal of the limit becomes an error of the write.
+        .args(["-c", "trap '' XFSZ; ulimit -f 1024; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args([
+            "as_a_child_fill_the_disk",
+            "--exact",
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env("HEIMDALL_TEST_FILL", folder.settings().url.expose())
+        .stderr(Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success() && text.contains("FULL"), "{text}");
+    let store = Store::open(&folder.settings()).unwrap();
+    let acknowledged: Vec<_> = text
+        .lines()
+        .filter_map(|line| Some(line.rsplit_once("ACK ")?.1))
+        .collect();
+    assert!(acknowledged.len() > 10);
+    for n in &acknowledged {
+        assert!(
+            store.document(None, n).await.unwrap().is_some(),
+            "{n} is lost"
+        );
+    }
+    let report = store.verify_audit(&|_| Signature::Broken).await.unwrap();
+    assert_eq!(report.faults, []);
+    assert!(report.rows >= acknowledged.len() as i64);
+    note(&store, 1_000_000).await.unwrap();
 }

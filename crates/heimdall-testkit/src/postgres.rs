@@ -23,7 +23,11 @@ pub struct Postgres {
 impl Postgres {
     /// Starts a server that does not wait for the disk: fast, and still safe against everything but power loss.
     pub fn start() -> Self {
-        Self::start_with(&["fsync=off", "synchronous_commit=off", "full_page_writes=off"])
+        Self::start_with(&[
+            "fsync=off",
+            "synchronous_commit=off",
+            "full_page_writes=off",
+        ])
     }
 
     /// Starts a server that waits for the disk as in production: for measuring.
@@ -35,15 +39,32 @@ impl Postgres {
     pub fn start_with(settings: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let bin = binaries();
-        let name = format!("heimdall-pg-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
+        let name = format!(
+            "heimdall-pg-{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::SeqCst)
+        );
         let folder = std::env::temp_dir().join(name);
         let port = free_port();
         let data = folder.join("data");
         run(as_postgres("mkdir").arg("-m").arg("700").arg(&folder));
-        run(as_postgres(&bin.join("initdb"))
-            .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "-D"])
+        run(as_postgres(bin.join("initdb"))
+            .args([
+                "-U",
+                "postgres",
+                "-A",
+                "trust",
+                "-E",
+                "UTF8",
+                "--no-locale",
+                "--no-sync",
+                "-D",
+            ])
             .arg(&data));
-        let mut options = format!("-p {port} -k {} -c listen_addresses=127.0.0.1 -c max_connections=200", folder.display());
+        let mut options = format!(
+            "-p {port} -k {} -c listen_addresses=127.0.0.1 -c max_connections=200",
+            folder.display()
+        );
         for setting in settings {
             options.push_str(" -c ");
             options.push_str(setting);
@@ -60,7 +81,14 @@ impl Postgres {
             .stderr(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| panic!("no shell for PostgreSQL's guard: {error}"));
-        let server = Self { bin, folder, port, options, databases: AtomicU32::new(0), guard };
+        let server = Self {
+            bin,
+            folder,
+            port,
+            options,
+            databases: AtomicU32::new(0),
+            guard,
+        };
         server.resume();
         server
     }
@@ -85,18 +113,31 @@ impl Postgres {
     /// Runs SQL as the superuser in a database and returns what it gives, one row a line, columns separated by `|`.
     pub fn sql(&self, database: &str, sql: &str) -> String {
         run(Command::new(self.bin.join("psql"))
-            .args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h", "127.0.0.1"])
+            .args([
+                "-X",
+                "-A",
+                "-t",
+                "-q",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-U",
+                "postgres",
+                "-h",
+                "127.0.0.1",
+            ])
             .args(["-p", &self.port.to_string(), "-d", database, "-c", sql]))
     }
 
     /// Stops the server as a crash would: connections are cut, nothing is flushed.
     pub fn crash(&self) {
-        run(as_postgres(&self.bin.join("pg_ctl")).args(["-m", "immediate", "-w", "stop", "-D"]).arg(self.folder.join("data")));
+        run(as_postgres(self.bin.join("pg_ctl"))
+            .args(["-m", "immediate", "-w", "stop", "-D"])
+            .arg(self.folder.join("data")));
     }
 
     /// Starts the server again after [`Postgres::crash`], on the same port.
     pub fn resume(&self) {
-        run(as_postgres(&self.bin.join("pg_ctl"))
+        run(as_postgres(self.bin.join("pg_ctl"))
             .args(["-w", "-o", &self.options, "-l"])
             .arg(self.folder.join("log"))
             .arg("-D")
@@ -123,7 +164,9 @@ fn binaries() -> PathBuf {
         .filter(|bin| bin.join("initdb").is_file())
         .collect();
     found.sort_by_key(|bin| {
-        bin.parent().and_then(Path::file_name).and_then(|name| name.to_str()?.parse::<u32>().ok())
+        bin.parent()
+            .and_then(Path::file_name)
+            .and_then(|name| name.to_str()?.parse::<u32>().ok())
     });
     let on_path = std::env::var_os("PATH").and_then(|path| {
         std::env::split_paths(&path).find(|folder| folder.join("initdb").is_file())
@@ -138,12 +181,22 @@ fn binaries() -> PathBuf {
 
 /// PostgreSQL refuses to run as root: then it runs as the user `postgres`.
 fn as_postgres(program: impl AsRef<Path>) -> Command {
-    let root = Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout.starts_with(b"0\n"));
+    let root = Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|out| out.stdout.starts_with(b"0\n"));
     if !root {
         return Command::new(program.as_ref());
     }
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]).arg(program.as_ref());
+    command
+        .args([
+            "--reuid=postgres",
+            "--regid=postgres",
+            "--clear-groups",
+            "--",
+        ])
+        .arg(program.as_ref());
     command.current_dir("/");
     command
 }

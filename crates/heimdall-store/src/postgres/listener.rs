@@ -32,31 +32,30 @@ fn own_number() -> u64 {
     *NUMBER.get_or_init(|| RandomState::new().hash_one(std::process::id()) | 1)
 }
 
-/// Part of the transaction: it is heard when, and only if, that commits. This process tells itself without it.
-pub(super) fn notify(conn: &mut PgConnection, committed: &[Committed]) -> QueryResult<()> {
-    send(conn, own_number(), committed)
+/// What other processes are told; this one tells itself. `None` when there is nothing to tell.
+pub(super) fn message(committed: &[Committed]) -> Option<String> {
+    text(own_number(), committed)
 }
 
-/// As [`notify`], to this process as well.
+/// Tells every process, this one as well, when the open transaction commits.
 pub(super) fn notify_everyone(conn: &mut PgConnection, committed: &[Committed]) -> QueryResult<()> {
-    send(conn, 0, committed)
-}
-
-fn send(conn: &mut PgConnection, from: u64, committed: &[Committed]) -> QueryResult<()> {
-    if committed.is_empty() {
+    let Some(message) = text(0, committed) else {
         return Ok(());
-    }
-    let text = |committed: Vec<Committed>| {
-        serde_json::to_string(&Message { from, committed }).unwrap_or_default()
     };
-    let mut payload = text(committed.to_vec());
-    if payload.len() > LONGEST {
-        payload = text(vec![Committed::all()]);
-    }
     diesel::sql_query("SELECT pg_notify('heimdall', $1)")
-        .bind::<Text, _>(payload)
+        .bind::<Text, _>(message)
         .execute(conn)
         .map(|_| ())
+}
+
+fn text(from: u64, committed: &[Committed]) -> Option<String> {
+    let text = |committed: Vec<Committed>| serde_json::to_string(&Message { from, committed }).ok();
+    if committed.is_empty() {
+        return None;
+    }
+    text(committed.to_vec())
+        .filter(|text| text.len() <= LONGEST)
+        .or_else(|| text(vec![Committed::all()]))
 }
 
 /// Runs until the store closes. After a loss whatever is kept in memory may be old, and everyone is told so.

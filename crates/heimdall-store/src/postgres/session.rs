@@ -127,10 +127,13 @@ impl Session {
             }
         }
         let touched = job.touched();
-        let told = listener::notify(conn, &touched).map_err(stopped);
+        // With the commit in one round trip; heard when, and only if, it succeeds.
+        let commit = match listener::message(&touched) {
+            Some(message) => format!("SELECT pg_notify('heimdall', {}); COMMIT", quoted(&message)),
+            None => "COMMIT".to_owned(),
+        };
         job.touch_again(touched);
-        told?;
-        match conn.batch_execute("COMMIT") {
+        match conn.batch_execute(&commit) {
             Ok(()) => Ok(()),
             Err(error) if can_run_again(&error) => {
                 let _ = conn.batch_execute("ROLLBACK");
@@ -197,27 +200,30 @@ struct One {
     value: Option<String>,
 }
 
-/// Begins a transaction in the role of the job's scope; returns its id, by which the server remembers its fate.
+/// Begins a transaction in the role of the job's scope; returns its id (of a writing one), by which the server
+/// remembers its fate.
 fn begin(conn: &mut PgConnection, access: Access, job: &dyn Job) -> Result<String, DieselError> {
-    conn.batch_execute(match access {
-        Access::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        Access::Write => "BEGIN ISOLATION LEVEL SERIALIZABLE",
-    })?;
-    let (role, app) = roles::of(job.scope());
-    let select = match access {
-        Access::Read => {
-            "SELECT concat(set_config('role', $1, true), set_config('heimdall.app_id', $2, true)) AS value"
-        }
-        Access::Write => {
-            "SELECT pg_current_xact_id()::text AS value \
-             FROM (SELECT set_config('role', $1, true), set_config('heimdall.app_id', $2, true)) AS settings"
-        }
+    let isolation = match access {
+        Access::Read => "REPEATABLE READ READ ONLY",
+        Access::Write => "SERIALIZABLE",
     };
-    let row: One = diesel::sql_query(select)
-        .bind::<Text, _>(role)
-        .bind::<Text, _>(app)
-        .get_result(conn)?;
+    let (role, app) = roles::of(job.scope());
+    // One round trip. An id holds letters and digits only, but what is text is quoted all the same.
+    conn.batch_execute(&format!(
+        "BEGIN ISOLATION LEVEL {isolation}; SET LOCAL ROLE {role}; SET LOCAL heimdall.app_id = {}",
+        quoted(app)
+    ))?;
+    if access == Access::Read {
+        return Ok(String::new());
+    }
+    let row: One =
+        diesel::sql_query("SELECT pg_current_xact_id()::text AS value").get_result(conn)?;
     Ok(row.value.unwrap_or_default())
+}
+
+/// A text as SQL has it (`standard_conforming_strings` is on since 9.1).
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
 }
 
 fn fate(conn: &mut PgConnection, id: &str) -> Result<Option<String>, DieselError> {
