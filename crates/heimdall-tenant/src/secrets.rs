@@ -99,3 +99,30 @@ impl RefreshToken {
         parts.next().is_none().then_some(Self { session, generation, mac })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use heimdall_types::{SeededRng, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn only_our_own_refresh_token_of_that_generation_holds() {
+        let rng = SeededRng::new(1);
+        let secrets = Secrets::new(RootKey::generate(&rng));
+        let session = SessionId::generate(Timestamp::from_millis(1), &rng);
+        let text = secrets.refresh_token(&session, "nonce", 3);
+        let token = RefreshToken::parse(&text).unwrap();
+        assert!(secrets.refresh_holds(&token, "nonce"));
+        assert!(!secrets.refresh_holds(&token, "other"));
+        assert!(!secrets.refresh_holds(&RefreshToken { generation: 4, ..token.clone() }, "nonce"));
+        assert!(!Secrets::new(RootKey::generate(&rng)).refresh_holds(&token, "nonce"));
+    }
+
+    #[test]
+    fn rubbish_is_no_refresh_token() {
+        for bad in ["", "hrt_", "hrt_x.1.y", "hrt_ses_00000000000000000000000000.-1.x", "hrt_ses_00000000000000000000000000.1"] {
+            assert_eq!(RefreshToken::parse(bad), None, "{bad}");
+        }
+    }
+}

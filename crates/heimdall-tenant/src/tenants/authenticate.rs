@@ -212,3 +212,81 @@ fn understand(claims: AccessClaims, keys: u64) -> Option<Verified> {
     };
     Some(Verified { claims: Arc::new(claims), app_id, identity, session, id, keys })
 }
+
+#[cfg(test)]
+mod tests {
+    use heimdall_types::{RoleId, SeededRng};
+
+    use super::*;
+    use crate::entity::{App, Role};
+    use crate::ports::{AppRecord, Window};
+    use crate::settings::AppSettings;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn model() -> Model {
+        let app = App {
+            id: AppId::generate(NOW, &SeededRng::new(1)),
+            name: "acme".to_owned(),
+            display_name: "Acme".to_owned(),
+            state: AppState::Active,
+            settings: AppSettings::default(),
+            created_at: NOW,
+            updated_at: NOW,
+            version: 1,
+        };
+        let role = Role {
+            app_id: app.id.clone(),
+            id: RoleId::generate(NOW, &SeededRng::new(2)),
+            name: "billing-admin".to_owned(),
+            display_name: String::new(),
+            description: String::new(),
+            permissions: vec!["users:read".parse().unwrap()],
+            includes: Vec::new(),
+            requestable: None,
+            notification_configs: Vec::new(),
+            created_at: NOW,
+            updated_at: NOW,
+            version: 1,
+        };
+        Model::compile(AppRecord { app, authority: 0, roles: vec![role], catalogue: Vec::new() })
+    }
+
+    fn later(seconds: u64) -> Timestamp {
+        NOW.plus(std::time::Duration::from_secs(seconds))
+    }
+
+    fn granted(windows: &[(u64, u64)]) -> StandingRow {
+        let window = |(from, to): &(u64, u64)| Window { role: "billing-admin".to_owned(), starts_at: later(*from), ends_at: later(*to) };
+        StandingRow {
+            state: UserState::Active,
+            tokens_after: Timestamp::default(),
+            roles: Vec::new(),
+            windows: windows.iter().map(window).collect(),
+            changed_seq: 0,
+            changed_at: Timestamp::default(),
+        }
+    }
+
+    #[test]
+    fn a_grant_counts_from_its_start_until_its_end() {
+        let (model, row) = (model(), granted(&[(10, 20)]));
+        for (at, holds, until) in [(0, false, Some(10)), (10, true, Some(20)), (19, true, Some(20)), (20, false, None)] {
+            let (effective, next) = weigh(&model, &row, later(at));
+            assert_eq!(model.allows(&effective, "users:read"), holds, "at {at}");
+            assert_eq!(next, until.map(later), "at {at}");
+        }
+    }
+
+    #[test]
+    fn overlapping_grants_are_united() {
+        let (model, row) = (model(), granted(&[(0, 10), (5, 20)]));
+        assert!(model.allows(&weigh(&model, &row, later(15)).0, "users:read"));
+    }
+
+    #[test]
+    fn who_is_not_active_holds_nothing() {
+        let (model, row) = (model(), StandingRow { state: UserState::Suspended, ..granted(&[(0, 10)]) });
+        assert_eq!(weigh(&model, &row, later(1)), (Effective::default(), None));
+    }
+}
