@@ -48,6 +48,8 @@ pub struct Settings {
 pub struct Database {
     /// `sqlite://PATH` or `postgres://user:password@host/name`.
     pub url: SecretSource,
+    /// PostgreSQL only: migrate at start and create the narrow roles, as a login that may.
+    pub manage_schema: bool,
 }
 
 /// Rules for webhooks.
@@ -104,6 +106,7 @@ impl Default for Database {
     fn default() -> Self {
         Self {
             url: SecretSource::Inline("sqlite://heimdall.db".into()),
+            manage_schema: false,
         }
     }
 }
@@ -150,7 +153,7 @@ impl Settings {
         if let Some(members) = shown.as_object_mut() {
             members.insert(
                 "database".to_owned(),
-                serde_json::json!({ "url": "sqlite://heimdall.db" }),
+                serde_json::json!({ "url": "sqlite://heimdall.db", "manage_schema": false }),
             );
             members.insert("root_key".to_owned(), "file:root.key".into());
         }

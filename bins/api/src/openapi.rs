@@ -134,6 +134,9 @@ fn parameters(operation: &Operation) -> Vec<Value> {
     for name in operation.query {
         let schema = match *name {
             "limit" => json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 }),
+            "since" | "until" if operation.path.ends_with("/audit") => {
+                json!({ "type": "string", "format": "date-time" })
+            }
             "after" | "since" | "wait" => json!({ "type": "integer", "minimum": 0, "default": 0 }),
             "purge" => json!({ "type": "boolean", "default": false }),
             _ => json!({ "type": "string" }),

@@ -113,7 +113,7 @@ fn verify(hasher: &Hasher, password: &str, stored: &PasswordHash) -> Verdict {
 #[cfg(test)]
 mod tests {
     use heimdall_types::SeededRng;
-    use scrypt::password_hash::PasswordHasher;
+    use scrypt::password_hash::CustomizedPasswordHasher;
 
     use super::*;
 
@@ -145,12 +145,14 @@ mod tests {
         assert_eq!(check("hunter2", bcrypt.clone()), Verdict::RightButOld);
         assert_eq!(check("hunter3", bcrypt), Verdict::Wrong);
         let salt = b"0123456789abcdef";
-        let pbkdf2: phc::PasswordHash = pbkdf2::Pbkdf2::default()
-            .hash_password_with_salt(b"hunter2", salt)
+        let rounds = pbkdf2::Params::new(1_000).unwrap();
+        let pbkdf2 = pbkdf2::Pbkdf2::default()
+            .hash_password_customized(b"hunter2", salt, None, None, rounds)
             .unwrap();
         assert_eq!(check("hunter2", pbkdf2.to_string()), Verdict::RightButOld);
-        let scrypt: phc::PasswordHash = scrypt::Scrypt::default()
-            .hash_password_with_salt(b"hunter2", salt)
+        let costs = scrypt::Params::new(4, 8, 1).unwrap();
+        let scrypt = scrypt::Scrypt::default()
+            .hash_password_customized(b"hunter2", salt, None, None, costs)
             .unwrap();
         assert_eq!(check("hunter2", scrypt.to_string()), Verdict::RightButOld);
         assert_eq!(check("hunter2", "plain".to_owned()), Verdict::Wrong);

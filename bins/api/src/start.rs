@@ -83,9 +83,10 @@ pub async fn start(settings: &Settings) -> Result<Service, StartError> {
         )
     })?;
     let root_key = RootKey::from_base64(root_key.read("root_key")?.expose())?;
-    let store = Arc::new(Store::open(&StoreSettings::new(
-        settings.database.url.read("database.url")?,
-    ))?);
+    let mut storage = StoreSettings::new(settings.database.url.read("database.url")?);
+    storage.root_key = Some(Arc::new(root_key.clone()));
+    storage.manage_schema = settings.database.manage_schema;
+    let store = Arc::new(Store::open(&storage)?);
     let api = &settings.api;
     let listener = TcpListener::bind(api.listen)?;
     let options = Options {

@@ -21,6 +21,7 @@ impl Workers {
         tasks.spawn(follow(deps.clone()));
         tasks.spawn(age_keys(deps.clone()));
         tasks.spawn(sweep(deps.clone()));
+        tasks.spawn(sign_audit(deps.clone()));
         if let Some(poster) = poster {
             let worker = WebhookWorker::new(
                 deps.store.clone(),
@@ -93,6 +94,26 @@ async fn age_keys(deps: Deps) {
 
 /// A feed event, and what an answer to an idempotency key costs, is kept for so long.
 const FEED_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How often the end of the audit is signed.
+const CHECKPOINTS: Duration = Duration::from_secs(15 * 60);
+
+async fn sign_audit(deps: Deps) {
+    let mut beat = tokio::time::interval(CHECKPOINTS);
+    loop {
+        beat.tick().await;
+        let Ok(signer) = deps.keys.signer() else {
+            continue;
+        };
+        let outcome = deps
+            .store
+            .checkpoint_audit(deps.clock.now(), Some(&deps.issuer()), &signer)
+            .await;
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "the audit was not signed and is tried again later");
+        }
+    }
+}
 
 async fn sweep(deps: Deps) {
     let mut beat = tokio::time::interval(Duration::from_secs(60));

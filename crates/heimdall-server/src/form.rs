@@ -47,10 +47,42 @@ impl Parameters {
     /// # Errors
     /// 400 `invalid_request`; it cannot happen when every member of `T` is an optional text.
     pub fn read<T: DeserializeOwned>(self) -> Result<T, crate::OAuthError> {
-        let pairs = serde::de::value::MapDeserializer::new(self.0.into_iter());
-        T::deserialize(pairs).map_err(|error: serde::de::value::Error| {
-            crate::OAuthError::invalid_request(error.to_string())
-        })
+        let pairs = self.0.into_iter().map(|(name, value)| (name, Text(value)));
+        T::deserialize(serde::de::value::MapDeserializer::new(pairs))
+            .map_err(|error: Unread| crate::OAuthError::invalid_request(error.to_string()))
+    }
+}
+
+type Unread = serde::de::value::Error;
+
+/// A value that is there: serde's own readers take a text for no `Some`.
+struct Text(String);
+
+impl<'de> serde::de::IntoDeserializer<'de, Unread> for Text {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+impl<'de> serde::Deserializer<'de> for Text {
+    type Error = Unread;
+
+    fn deserialize_any<V: serde::de::Visitor<'de>>(self, visitor: V) -> Result<V::Value, Unread> {
+        visitor.visit_string(self.0)
+    }
+
+    fn deserialize_option<V: serde::de::Visitor<'de>>(
+        self,
+        visitor: V,
+    ) -> Result<V::Value, Unread> {
+        visitor.visit_some(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf unit unit_struct newtype_struct
+        seq tuple tuple_struct map struct enum identifier ignored_any
     }
 }
 

@@ -146,7 +146,7 @@ operations! {
     POST "/v1/apps/{app}/webhooks/{webhook}/enable" Holds("webhooks:write"), [], None => 200 Some("Webhook"), "Serves a disabled endpoint again";
 
     GET "/v1/apps/{app}/events" Holds("events:read"), ["after", "types", "limit"], None => 200 Some("Events"), "Reads the event feed";
-    GET "/v1/apps/{app}/audit" Holds("audit:read"), ["limit", "cursor", "action", "target"], None => 200 Some("Audit"), "Reads the audit, newest first";
+    GET "/v1/apps/{app}/audit" Holds("audit:read"), ["limit", "cursor", "action", "target", "actor", "since", "until"], None => 200 Some("Audit"), "Reads the audit, newest first";
     GET "/v1/apps/{app}/settings" Holds("settings:read"), [], None => 200 Some("Settings"), "Shows the App's settings";
     PATCH "/v1/apps/{app}/settings" Holds("settings:write"), [], Some("SettingsPatch") => 200 Some("Settings"), "Changes them";
     GET "/v1/apps/{app}/keys" Holds("settings:read"), [], None => 200 Some("Keys"), "Lists signing keys";

@@ -476,7 +476,9 @@ const ANSWERS: &[(&str, Fields)] = &[
             ("action*", "text"),
             ("target*", "text"),
             ("data*", "any"),
-            ("hash*", "text?"),
+            ("app_id*", "text?"),
+            ("content_hash*", "text"),
+            ("chain_hash*", "text?"),
         ],
     ),
     (

@@ -1,17 +1,21 @@
 //! `…/events`, `…/audit`
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use heimdall_server::{Problem, Query};
-use heimdall_types::FeedEvent;
+use heimdall_store::AuditFilter;
+use heimdall_types::{FeedEvent, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::paging::{listing, page_request};
 use crate::refusal::problem;
 use crate::routes::{Answer, With};
 use crate::who::Who;
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/apps/{app}/events", web::get().to(events));
+    config
+        .route("/apps/{app}/events", web::get().to(events))
+        .route("/apps/{app}/audit", web::get().to(audit));
 }
 
 #[derive(Deserialize)]
@@ -24,7 +28,7 @@ struct EventsQuery {
 }
 
 fn limit(given: Option<i64>) -> Result<u32, Problem> {
-    Ok(crate::paging::page_request(given, None)?.limit)
+    Ok(page_request(given, None)?.limit)
 }
 
 fn event(position: i64, event: &FeedEvent) -> Value {
@@ -62,4 +66,50 @@ async fn events(deps: With, who: Who, app: web::Path<String>, query: Query<Event
     Ok(HttpResponse::Ok().json(json!({
         "data": data, "pagination": { "next_cursor": has_more.then(|| last.to_string()), "has_more": has_more }, "after": last,
     })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AuditQuery {
+    limit: Option<i64>,
+    cursor: Option<String>,
+    action: Option<String>,
+    target: Option<String>,
+    actor: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+}
+
+fn moment(name: &str, given: Option<String>) -> Result<Option<Timestamp>, Problem> {
+    let read = |text: String| {
+        Timestamp::parse_rfc3339(&text)
+            .ok_or_else(|| Problem::bad_field(name, "is no RFC 3339 date and time"))
+    };
+    given.map(read).transpose()
+}
+
+async fn audit(
+    deps: With,
+    who: Who,
+    app: web::Path<String>,
+    request: HttpRequest,
+    query: Query<AuditQuery>,
+) -> Answer {
+    let app = deps
+        .tenants
+        .may(&who.0, &app, "audit:read")
+        .await
+        .map_err(problem)?;
+    let wanted = query.0;
+    let page = page_request(wanted.limit, wanted.cursor.as_deref())?;
+    let mut filter = AuditFilter::default();
+    filter.action = wanted.action;
+    filter.target = wanted.target;
+    filter.actor = wanted.actor;
+    filter.since = moment("since", wanted.since)?;
+    filter.until = moment("until", wanted.until)?;
+    Ok(listing(
+        &request,
+        deps.store.audit(Some(&app), &filter, &page).await?,
+    ))
 }

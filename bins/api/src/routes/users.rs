@@ -191,6 +191,7 @@ async fn unassign(deps: With, who: Who, path: web::Path<(String, String, String)
 
 // One user a line, each in a transaction of its own: a line that is refused says so and the rest goes on.
 async fn import(deps: With, who: Who, app: web::Path<String>, mut payload: Payload) -> Answer {
+    deps.tenants.operates(&who.0, &app).await.map_err(problem)?;
     let mut pending = Vec::new();
     let mut lines = Vec::new();
     loop {

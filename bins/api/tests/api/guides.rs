@@ -46,7 +46,7 @@ async fn onboarding_a_tenant_gives_tokens_with_concrete_permissions() {
         claims["permissions"],
         json!(["billing:read", "billing:write"])
     );
-    assert_eq!(claims["aud"], json!(["acme"]));
+    assert_eq!(claims["aud"], "acme");
 }
 
 #[actix_web::test]
