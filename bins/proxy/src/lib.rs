@@ -7,8 +7,10 @@ mod connection;
 mod cors;
 mod counters;
 mod environment;
+mod feed;
 mod fields;
 pub mod guard;
+mod key_store;
 mod management;
 mod rules;
 mod run;
@@ -17,4 +19,5 @@ mod upstream;
 mod workers;
 
 pub use environment::ConfigAt;
+pub use feed::{ApiOverHttp, ChangeSource, Feeds};
 pub use run::{Deps, Running, Settings, StartError, compile, start};

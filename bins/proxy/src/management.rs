@@ -1,13 +1,15 @@
 //! The management listener: health, keys, metrics.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use actix_web::dev::ServerHandle;
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, web};
-use heimdall_server::{Edge, ListenSettings, Running, Server};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::service::Shared;
 
@@ -18,21 +20,50 @@ pub(crate) struct Overview {
     pub(crate) stale: AtomicBool,
 }
 
-pub(crate) fn start(settings: &ListenSettings, overview: Arc<Overview>) -> std::io::Result<Running> {
-    let settings = ListenSettings { workers: 1, ..settings.clone() };
-    Server::bind(&settings, Edge::new("proxy-management"), move |config| {
-        let data = web::Data::from(overview.clone());
-        config
-            .app_data(data)
-            .service(web::resource("/.well-known/health").get(health))
-            .service(web::resource(["/.well-known/jwks", "/.well-known/jwks.json"]).get(keys))
-            .service(web::resource("/metrics").get(metrics));
-    })
+/// The management listener while it runs.
+pub(crate) struct Management {
+    address: SocketAddr,
+    handle: ServerHandle,
+    served: JoinHandle<std::io::Result<()>>,
 }
 
-/// The settings of this listener at another address.
-pub(crate) fn listen_at(address: SocketAddr) -> ListenSettings {
-    ListenSettings::at(address)
+impl Management {
+    /// Listens; one thread is plenty for it.
+    pub(crate) fn start(address: SocketAddr, tls: Option<rustls::ServerConfig>, overview: Arc<Overview>) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        let server = HttpServer::new(move || {
+            let data = web::Data::from(overview.clone());
+            App::new()
+                .app_data(data)
+                .service(web::resource("/.well-known/health").get(health))
+                .service(web::resource(["/.well-known/jwks", "/.well-known/jwks.json"]).get(keys))
+                .service(web::resource("/metrics").get(metrics))
+        })
+        .workers(1)
+        .max_connections(512)
+        .client_request_timeout(Duration::from_secs(5))
+        .keep_alive(Duration::from_secs(75))
+        .h1_allow_half_closed(false)
+        .shutdown_timeout(1)
+        .disable_signals();
+        let server = match tls {
+            Some(tls) => server.listen_rustls_0_23(listener, tls)?,
+            None => server.listen(listener)?,
+        };
+        let server = server.run();
+        let handle = server.handle();
+        Ok(Self { address, handle, served: tokio::spawn(server) })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) async fn stop(self) {
+        self.handle.stop(true).await;
+        let _ = self.served.await;
+    }
 }
 
 async fn health(overview: web::Data<Overview>) -> HttpResponse {

@@ -1,6 +1,6 @@
 //! Puts the service together, keeps its rules and keys current, and takes it down.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,11 +9,10 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use heimdall_pipeline::{Apis, Config, Engine, Http, Listener, LoadErrors, Mode, Relaxed, Timer};
-use heimdall_server::tls::{Certificate, TlsSettings};
-use heimdall_server::{ListenSettings, SystemClock};
+use heimdall_server::SystemClock;
 use heimdall_token::SystemRng;
 use heimdall_transport::HttpClient;
-use heimdall_types::{Clock, Rng};
+use heimdall_types::{Clock, Rng, Secret};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -21,10 +20,12 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::counters::Counters;
+use crate::key_store::KeyStore;
 use crate::cors::CrossOrigin;
-use crate::environment::{ConfigAt, Disk, read_config};
+use crate::environment::{ConfigAt, Disk, read_config, variable};
+use crate::feed::{ApiOverHttp, Feeds};
 use crate::guard::Timers;
-use crate::management::{self, Overview};
+use crate::management::{Management, Overview};
 use crate::rules::{RETRY, RuleSets, Watch};
 use crate::service::{Live, Shared};
 use crate::upstream::UpstreamSettings;
@@ -68,17 +69,17 @@ pub struct Deps {
 }
 
 impl Deps {
-    /// The real world: the system's clock, randomness and network.
+    /// The real world: the system's clock, randomness and network. An API is asked for changes of authorisation with
+    /// the key in `HEIMDALL_PROXY_API_KEY`. Must be called inside a tokio runtime.
     ///
     /// # Errors
     /// When TLS cannot be set up.
     pub fn system() -> Result<Self, StartError> {
-        Ok(Self {
-            http: Arc::new(HttpClient::new(client_tls()?)),
-            clock: Arc::new(SystemClock),
-            rng: Arc::new(SystemRng),
-            apis: None,
-        })
+        let http: Arc<dyn Http> = Arc::new(HttpClient::new(client_tls()?));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let key = variable("HEIMDALL_PROXY_API_KEY").map(Secret::from);
+        let feeds = Feeds::new(Arc::new(ApiOverHttp::new(http.clone(), key)), clock.clone());
+        Ok(Self { http, clock, rng: Arc::new(SystemRng), apis: Some(Arc::new(feeds)) })
     }
 }
 
@@ -111,19 +112,23 @@ impl Timer for TokioSleep {
 /// # Errors
 /// All that is wrong with it.
 pub fn compile(config: &Config, mode: Mode, relaxed: Relaxed, deps: &Deps) -> Result<Engine, LoadErrors> {
-    Engine::new(
-        config,
-        mode,
-        relaxed,
-        heimdall_pipeline::Deps {
-            http: deps.http.clone(),
-            timer: Arc::new(TokioSleep),
-            clock: deps.clock.clone(),
-            rng: deps.rng.clone(),
-            files: Arc::new(Disk),
-            apis: deps.apis.clone(),
-        },
-    )
+    Engine::new(config, mode, relaxed, ports(deps))
+}
+
+/// As [`compile`], without a look at listeners and providers.
+pub(crate) fn compile_for_rules(config: &Config, mode: Mode, relaxed: Relaxed, deps: &Deps) -> Result<Engine, LoadErrors> {
+    Engine::for_rules(config, mode, relaxed, ports(deps))
+}
+
+fn ports(deps: &Deps) -> heimdall_pipeline::Deps {
+    heimdall_pipeline::Deps {
+        http: deps.http.clone(),
+        timer: Arc::new(TokioSleep),
+        clock: deps.clock.clone(),
+        rng: deps.rng.clone(),
+        files: Arc::new(Disk),
+        apis: deps.apis.clone(),
+    }
 }
 
 fn client_tls() -> Result<rustls::ClientConfig, StartError> {
@@ -136,7 +141,7 @@ pub struct Running {
     service: SocketAddr,
     management: SocketAddr,
     workers: Workers,
-    listener: heimdall_server::Running,
+    listener: Management,
     keeper: JoinHandle<()>,
     reload: mpsc::UnboundedSender<oneshot::Sender<Result<(), LoadErrors>>>,
 }
@@ -178,6 +183,14 @@ impl Running {
 pub async fn start(settings: Settings, deps: Deps) -> Result<Running, StartError> {
     let config = read_config(&settings.config, &settings.env_prefix)?;
     let engine = compile(&config, settings.mode, settings.relaxed, &deps)?;
+    // Watching begins before reading, so that no change falls between the two.
+    let watch = match watch(&config, &engine) {
+        Ok(watch) => Some(watch),
+        Err(error) => {
+            tracing::error!(%error, "files are not watched; send SIGHUP after a change");
+            None
+        }
+    };
     let mut sets = RuleSets::new(config.providers.file_system.as_ref());
     sets.look(&engine)?;
     for index in 0..config.providers.http_endpoint.as_ref().map_or(0, |provider| provider.endpoints) {
@@ -193,17 +206,20 @@ pub async fn start(settings: Settings, deps: Deps) -> Result<Running, StartError
 
     let listener = bind(settings.service, &config.serve.listener).await?;
     let service = listener.local_addr().map_err(|error| StartError::System("service".to_owned(), error))?;
-    let certificate = config.serve.listener.tls.as_ref().map(certificate).transpose()?;
+    let serve_keys = config.serve.listener.tls.as_ref().map(certificate).transpose()?;
     let overview = Arc::new(Overview { shared: shared.clone(), stale: AtomicBool::new(false) });
-    let listen = management_settings(&settings, &config.management)?;
+    let manage_at = management_address(&settings, &config.management)?;
+    let manage_keys = config.management.tls.as_ref().map(certificate).transpose()?;
+    let manage_tls = manage_keys.as_ref().map(KeyStore::server_config).transpose().map_err(StartError::Tls)?;
     let system = |what: &str| { let what = what.to_owned(); move |error| StartError::System(what, error) };
-    let management = management::start(&listen, overview.clone()).map_err(system("management"))?;
-    let worker_settings = worker_settings(&settings, &config, certificate.as_ref())?;
+    let management = Management::start(manage_at, manage_tls, overview.clone()).map_err(system("management"))?;
+    let worker_settings = worker_settings(&settings, &config, serve_keys.as_ref())?;
     let workers = Workers::start(listener, shared.clone(), &worker_settings).map_err(system("workers"))?;
     let (reload, asked) = mpsc::unbounded_channel();
-    let keeper = Keeper { settings, deps, config, sets: Mutex::new(sets), overview, certificate };
-    let keeper = tokio::spawn(Arc::new(keeper).keep(asked));
-    Ok(Running { service, management: management.addr(), workers, listener: management, keeper, reload })
+    let certificates = serve_keys.into_iter().chain(manage_keys).collect();
+    let keeper = Keeper { settings, deps, config, sets: Mutex::new(sets), overview, certificates };
+    let keeper = tokio::spawn(Arc::new(keeper).keep(asked, watch));
+    Ok(Running { service, management: management.address(), workers, listener: management, keeper, reload })
 }
 
 async fn bind(given: Option<SocketAddr>, config: &Listener) -> Result<TcpListener, StartError> {
@@ -217,33 +233,24 @@ async fn bind(given: Option<SocketAddr>, config: &Listener) -> Result<TcpListene
     bound.map_err(|error| StartError::System(name, error))
 }
 
-fn management_settings(settings: &Settings, config: &Listener) -> Result<ListenSettings, StartError> {
-    let address = match settings.management {
-        Some(address) => address,
-        None => {
-            let host = if config.host.is_empty() { "0.0.0.0" } else { config.host.as_str() };
-            let mut found = std::net::ToSocketAddrs::to_socket_addrs(&(host, config.port))
-                .map_err(|error| StartError::System(format!("{host}:{}", config.port), error))?;
-            found.next().ok_or_else(|| StartError::Tls(format!("`{host}` has no address")))?
-        }
-    };
-    let mut listen = management::listen_at(address);
-    listen.tls = config.tls.as_ref().map(tls_settings);
-    Ok(listen)
+fn management_address(settings: &Settings, config: &Listener) -> Result<SocketAddr, StartError> {
+    if let Some(address) = settings.management {
+        return Ok(address);
+    }
+    let host = if config.host.is_empty() { "0.0.0.0" } else { config.host.trim_start_matches('[').trim_end_matches(']') };
+    let name = format!("{host}:{}", config.port);
+    let mut found = (host, config.port).to_socket_addrs().map_err(|error| StartError::System(name.clone(), error))?;
+    found.next().ok_or_else(|| StartError::System(name, std::io::ErrorKind::AddrNotAvailable.into()))
 }
 
-fn tls_settings(tls: &heimdall_pipeline::Tls) -> TlsSettings {
-    TlsSettings { cert: PathBuf::from(&tls.key_store), key: PathBuf::from(&tls.key_store) }
-}
-
-pub(crate) fn certificate(tls: &heimdall_pipeline::Tls) -> Result<Arc<Certificate>, StartError> {
-    Certificate::open(&tls_settings(tls)).map_err(|error| StartError::Tls(error.to_string()))
+pub(crate) fn certificate(tls: &heimdall_pipeline::Tls) -> Result<Arc<KeyStore>, StartError> {
+    KeyStore::open(tls).map_err(StartError::Tls)
 }
 
 fn worker_settings(
     settings: &Settings,
     config: &Config,
-    certificate: Option<&Arc<Certificate>>,
+    certificate: Option<&Arc<KeyStore>>,
 ) -> Result<WorkerSettings, StartError> {
     let listener = &config.serve.listener;
     let some = |limit: Duration| (!limit.is_zero()).then_some(limit);
@@ -251,8 +258,7 @@ fn worker_settings(
     upstream_tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let tls = match certificate {
         Some(certificate) => {
-            let config = certificate.server_config().map_err(|error| StartError::Tls(error.to_string()))?;
-            Some(TlsAcceptor::from(Arc::new(config)))
+            Some(TlsAcceptor::from(Arc::new(certificate.server_config().map_err(StartError::Tls)?)))
         }
         None => None,
     };
@@ -283,6 +289,21 @@ fn worker_settings(
     })
 }
 
+/// A watch on everything that may change while we run.
+fn watch(config: &Config, engine: &Engine) -> notify::Result<Watch> {
+    let mut watch = Watch::new()?;
+    if let Some(provider) = config.providers.file_system.as_ref().filter(|provider| provider.watch) {
+        watch.add(Path::new(&provider.src))?;
+    }
+    for path in engine.key_stores() {
+        watch.add(Path::new(&path))?;
+    }
+    for tls in [&config.serve.listener.tls, &config.management.tls].into_iter().flatten() {
+        watch.add(Path::new(&tls.key_store))?;
+    }
+    Ok(watch)
+}
+
 /// Keeps rules, keys and certificates current.
 struct Keeper {
     settings: Settings,
@@ -290,11 +311,11 @@ struct Keeper {
     config: Config,
     sets: Mutex<RuleSets>,
     overview: Arc<Overview>,
-    certificate: Option<Arc<Certificate>>,
+    certificates: Vec<Arc<KeyStore>>,
 }
 
 impl Keeper {
-    async fn keep(self: Arc<Self>, mut asked: mpsc::UnboundedReceiver<oneshot::Sender<Result<(), LoadErrors>>>) {
+    async fn keep(self: Arc<Self>, mut asked: mpsc::UnboundedReceiver<oneshot::Sender<Result<(), LoadErrors>>>, mut watch: Option<Watch>) {
         let mut polls = tokio::task::JoinSet::new();
         if let Some(provider) = &self.config.providers.http_endpoint
             && let Some(pause) = provider.watch_interval
@@ -303,13 +324,6 @@ impl Keeper {
                 polls.spawn(self.clone().poll(index, pause));
             }
         }
-        let mut watch = match self.watch() {
-            Ok(watch) => Some(watch),
-            Err(error) => {
-                tracing::error!(%error, "files are not watched; send SIGHUP after a change");
-                None
-            }
-        };
         loop {
             let changed = async {
                 match &mut watch {
@@ -332,34 +346,26 @@ impl Keeper {
         }
     }
 
-    fn watch(&self) -> notify::Result<Watch> {
-        let mut watch = Watch::new()?;
-        if let Some(provider) = self.config.providers.file_system.as_ref().filter(|provider| provider.watch) {
-            watch.add(Path::new(&provider.src))?;
-        }
-        for path in self.overview.shared.live.load().engine.key_stores() {
-            watch.add(Path::new(&path))?;
-        }
-        if let Some(tls) = &self.config.serve.listener.tls {
-            watch.add(Path::new(&tls.key_store))?;
-        }
-        Ok(watch)
-    }
-
     /// Something changed in a watched folder.
     async fn follow(&self, watch: &mut Watch) {
         self.renew_keys();
         if self.config.providers.file_system.as_ref().is_none_or(|provider| !provider.watch) {
             return;
         }
-        let mut sets = self.sets.lock().await;
-        let live = self.overview.shared.live.load_full();
-        let looked = tokio::task::block_in_place(|| sets.look(&live.engine));
-        if looked.is_err() && watch.disturbed() {
-            // It was read while somebody wrote; the next round reads it whole.
-            return;
+        let mut unused = None;
+        loop {
+            let mut sets = self.sets.lock().await;
+            let live = self.overview.shared.live.load_full();
+            let looked = tokio::task::block_in_place(|| sets.look(&live.engine));
+            drop(sets);
+            let looked = looked.map(|rules| rules.or(unused.take()));
+            if !watch.disturbed().await {
+                return self.settle(&live, looked);
+            }
+            // It was read while somebody wrote: half a rule set may look like a whole one.
+            unused = looked.ok().flatten();
+            watch.changed().await;
         }
-        self.settle(&live, looked);
     }
 
     fn renew_keys(&self) {
@@ -371,8 +377,8 @@ impl Keeper {
                 tracing::error!(%errors, "a key store cannot be read again; its old keys stay");
             }
         }
-        if let Some(Err(error)) = self.certificate.as_ref().map(|certificate| certificate.reload()) {
-            tracing::error!(%error, "the certificate was not replaced");
+        for error in self.certificates.iter().filter_map(|certificate| certificate.reload().err()) {
+            tracing::error!(error, "a certificate was not replaced");
         }
     }
 

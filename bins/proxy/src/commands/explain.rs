@@ -55,8 +55,10 @@ pub(super) fn run(common: &Common, explain: &Explain) -> Result<ExitCode, Failur
         body: explain.data.clone(),
         peer: explain.peer,
     };
+    let runtime = runtime()?;
+    let _inside = runtime.enter();
     let judge = Judge::new(common, mode, explain.rules.as_deref())?;
-    let (verdict, explanation) = runtime()?.block_on(judge.judge(&trial))?;
+    let (verdict, explanation) = runtime.block_on(judge.judge(&trial))?;
     let mut shown = serde_json::to_value(&explanation)?;
     if let Some(members) = shown.as_object_mut() {
         members.insert("verdict".to_owned(), verdict);

@@ -65,9 +65,10 @@ struct Expected {
 
 pub(super) fn run(common: &Common, test: &Test) -> Result<ExitCode, Failure> {
     let mode = if test.decision { Mode::Decision } else { Mode::Proxy };
+    let runtime = runtime()?;
+    let _inside = runtime.enter();
     let judge = Judge::new(common, mode, test.rules.as_deref())?;
     let text = std::fs::read_to_string(&test.file).map_err(|error| Failure(format!("{}: {error}", test.file.display())))?;
-    let runtime = runtime()?;
     let (mut passed, mut failed) = (0, 0);
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let at = |error: serde_json::Error| Failure(format!("{}:{}: {error}", test.file.display(), number + 1));

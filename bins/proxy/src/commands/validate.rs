@@ -4,9 +4,10 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use heimdall_pipeline::{Config, Mode};
 
-use super::{Common, Failure, say};
+use super::{Common, Failure, runtime, say};
 use crate::environment::{read_config, read_source, variable};
 use crate::rules::list;
+use crate::run::compile_for_rules;
 use crate::{Deps, compile};
 
 #[derive(Debug, Clone, Subcommand)]
@@ -26,6 +27,8 @@ pub(super) enum Validate {
 
 pub(super) fn run(common: &Common, what: &Validate) -> Result<ExitCode, Failure> {
     let config = read_config(&common.place(), &common.env_config_prefix)?;
+    let runtime = runtime()?;
+    let _inside = runtime.enter();
     let deps = Deps::system()?;
     match what {
         Validate::Config => {
@@ -35,7 +38,7 @@ pub(super) fn run(common: &Common, what: &Validate) -> Result<ExitCode, Failure>
         }
         Validate::Rules { proxy_mode, files } => {
             let mode = if *proxy_mode { Mode::Proxy } else { Mode::Decision };
-            let engine = compile(&config, mode, common.relaxed(), &deps)?;
+            let engine = compile_for_rules(&config, mode, common.relaxed(), &deps)?;
             let expand = config.providers.file_system.as_ref().is_some_and(|provider| provider.env_vars_enabled);
             let mut sets = Vec::new();
             for path in files.iter().map(|path| list(path)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {

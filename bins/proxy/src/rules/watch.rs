@@ -9,6 +9,8 @@ use tokio::time::{sleep, timeout};
 
 /// Writers that come in several steps are waited for so long.
 const SETTLE: Duration = Duration::from_millis(40);
+/// Within this time the operating system tells of a change.
+const DELIVERY: Duration = Duration::from_millis(5);
 /// A writer that keeps a file open is waited for so long, then what lies there is read.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -22,6 +24,8 @@ pub(crate) struct Watch {
     folders: BTreeSet<PathBuf>,
     /// Files with bytes written and not yet closed.
     open: BTreeSet<PathBuf>,
+    /// Something came that [`Self::changed`] has not told yet.
+    untold: bool,
 }
 
 enum Step {
@@ -54,7 +58,7 @@ impl Watch {
                 }
             }
         })?;
-        Ok(Self { watcher, events, folders: BTreeSet::new(), open: BTreeSet::new() })
+        Ok(Self { watcher, events, folders: BTreeSet::new(), open: BTreeSet::new(), untold: false })
     }
 
     /// Watches a file by its folder, so that a file moved over it is seen, or a folder.
@@ -69,46 +73,48 @@ impl Watch {
 
     /// Waits until something changed and no writer is at work. Dropping the future loses nothing.
     pub(crate) async fn changed(&mut self) {
-        let mut any = false;
         loop {
-            let next = match any {
+            let next = match self.untold {
                 false => self.events.recv().await,
                 true if self.open.is_empty() => match timeout(SETTLE, self.events.recv()).await {
                     Ok(next) => next,
-                    Err(_) => return,
+                    Err(_) => {
+                        self.untold = false;
+                        return;
+                    }
                 },
                 true => match timeout(PATIENCE, self.events.recv()).await {
                     Ok(next) => next,
                     Err(_) => {
                         self.open.clear();
+                        self.untold = false;
                         return;
                     }
                 },
             };
             match next {
-                Some(Step::Writing(path)) => {
-                    self.open.insert(path);
-                    any = true;
-                }
-                Some(Step::Done(path)) => {
-                    self.open.remove(&path);
-                    any = true;
-                }
+                Some(step) => self.note(step),
                 None => sleep(PATIENCE).await,
             }
         }
     }
 
-    /// Whether somebody began to write since [`Self::changed`] returned; then what was read meanwhile is not believed.
-    pub(crate) fn disturbed(&mut self) -> bool {
-        let mut disturbed = false;
-        while let Ok(step) = self.events.try_recv() {
-            disturbed = true;
-            match step {
-                Step::Writing(path) => drop(self.open.insert(path)),
-                Step::Done(path) => drop(self.open.remove(&path)),
-            }
+    fn note(&mut self, step: Step) {
+        self.untold = true;
+        match step {
+            Step::Writing(path) => drop(self.open.insert(path)),
+            Step::Done(path) => drop(self.open.remove(&path)),
         }
-        disturbed
+    }
+
+    /// Whether somebody wrote since [`Self::changed`] returned; then what was read meanwhile is not believed, and the
+    /// next call tells of it.
+    pub(crate) async fn disturbed(&mut self) -> bool {
+        // A change made before the files were read is told at once.
+        sleep(DELIVERY).await;
+        while let Ok(step) = self.events.try_recv() {
+            self.note(step);
+        }
+        self.untold
     }
 }

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use heimdall_pipeline::{Forward, Refusal};
+use heimdall_pipeline::{FailureKind, Forward, Refusal};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use hyper::upgrade::OnUpgrade;
@@ -28,6 +28,7 @@ impl Service {
         body: Outgoing,
         upgrade: Option<OnUpgrade>,
     ) -> Answer {
+        let accept = accepted_types(&parts);
         let protocol = upgrade.as_ref().and_then(|_| protocol(&forward, &parts));
         let Some(request) = build(&forward, parts, body, protocol.as_ref()) else {
             return Answer::refused(live, &Refusal { status: 500, reason: "the verdict cannot be sent".to_owned() });
@@ -35,42 +36,50 @@ impl Service {
         let tls = match forward.scheme.as_str() {
             "http" => false,
             "https" => true,
-            other => return failed(live, &forward, 502, format!("unknown scheme `{other}`")),
+            other => return failed(live, &forward, FailureKind::Communication, &format!("unknown scheme `{other}`"), &accept),
         };
         let sent = self.pool.send(Target { tls, authority: &forward.authority }, request).await;
         let response = match sent {
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 return match tunnel(peer, response, protocol, upgrade) {
                     Some(response) => Answer { response, rule: Some(forward.rule.id), reason: String::new(), close: false },
-                    None => failed(live, &forward, 502, "the upstream switched to a protocol nobody asked for".to_owned()),
+                    None => failed(live, &forward, FailureKind::Communication, "the upstream switched to a protocol nobody asked for", &accept),
                 };
             }
             Ok(response) => response,
-            Err(error) => return unanswered(live, &forward, &error),
+            Err(error) => return unanswered(live, &forward, &error, &accept),
         };
         Answer { response: strip(response), rule: Some(forward.rule.id), reason: String::new(), close: false }
     }
 }
 
-fn failed(live: &Live, forward: &Forward, status: u16, reason: String) -> Answer {
-    let mut answer = Answer::refused(live, &Refusal { status, reason });
+/// What decides in which form the client is told of a failure.
+fn accepted_types(parts: &Parts) -> Vec<(String, String)> {
+    let accept = parts.headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accept.map(|value| ("accept".to_owned(), value.to_owned())).collect()
+}
+
+fn failed(live: &Live, forward: &Forward, kind: FailureKind, reason: &str, accept: &Vec<(String, String)>) -> Answer {
+    let mut answer = Answer::responded(live.engine.failed(kind, reason, accept));
     answer.rule = Some(forward.rule.id.clone());
-    answer.close = false;
     answer
 }
 
-fn unanswered(live: &Live, forward: &Forward, error: &UpstreamError) -> Answer {
+fn unanswered(live: &Live, forward: &Forward, error: &UpstreamError, accept: &Vec<(String, String)>) -> Answer {
     tracing::warn!(rule = &*forward.rule.id, upstream = forward.authority, %error, "no answer from the upstream");
-    match error {
-        UpstreamError::Timeout => failed(live, forward, 504, error.to_string()),
+    let kind = match error {
+        UpstreamError::Timeout => FailureKind::Timeout,
         // The body comes from the client: what broke is the client's request, not the upstream.
-        UpstreamError::Broken(cause) if cause.is_user() => {
-            let mut answer = failed(live, forward, 400, error.to_string());
-            answer.close = true;
-            answer
-        }
-        _ => failed(live, forward, 502, error.to_string()),
+        UpstreamError::Broken(cause) if cause.is_user() => FailureKind::Argument,
+        _ => FailureKind::Communication,
+    };
+    let mut answer = failed(live, forward, kind, &error.to_string(), accept);
+    answer.close = kind == FailureKind::Argument;
+    // Gateways tell an upstream that is slow from one that is down, unless the configuration says what to answer.
+    if kind == FailureKind::Timeout && answer.response.status() == StatusCode::BAD_GATEWAY {
+        *answer.response.status_mut() = StatusCode::GATEWAY_TIMEOUT;
     }
+    answer
 }
 
 /// The request for the upstream: the client's fields that go on, then ours.

@@ -47,7 +47,7 @@ rules:
     let upstream = Upstream::start(fine);
     let proxy = Proxy::with(upstream.address, &Setup { rules: OPEN, ..Setup::default() });
     for path in [
-        "/public/../admin", "/public/%2e%2e/admin", "/public/..%2fadmin", "/public/%2E%2E%2Fadmin", "//admin", "/public/..;/admin", "/public/a;x",
+        "/public/../admin", "/public/%2e%2e/admin", "/public/..%2fadmin", "/public/%2E%2E%2Fadmin", "//admin", "/public/a;x",
         "/public/%00", "/public/.%2e/admin", "/public/a//../../admin", "/public/x%5c..%5cadmin", "/public/%252e%252e/admin", "/Public/x",
         "/public/./x", "/public/x/", "/public/x.",
     ] {

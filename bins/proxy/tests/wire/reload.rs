@@ -25,7 +25,15 @@ fn rules_are_replaced_under_load_without_a_failing_request() {
     let denied = |path: &str| {
         proxy.client().send(format!("DELETE {path} HTTP/1.1\r\nHost: a\r\n\r\n")).answer().is_some_and(|answer| answer.status == 401)
     };
+    /// Ends the load also when an assertion fails.
+    struct Stop<'a>(&'a AtomicBool);
+    impl Drop for Stop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
     std::thread::scope(|scope| {
+        let ending = Stop(&stop);
         scope.spawn(|| {
             let mut client = proxy.client();
             while !stop.load(Ordering::Relaxed) {
@@ -61,7 +69,7 @@ fn rules_are_replaced_under_load_without_a_failing_request() {
         };
         wait_for("a failed reload is counted", || !metrics().contains("heimdall_proxy_failed_rule_reloads_total 0"));
         assert!(denied("/renamed-again"));
-        stop.store(true, Ordering::Relaxed);
+        drop(ending);
     });
     assert_eq!(failed.load(Ordering::Relaxed), 0);
 }
