@@ -28,7 +28,7 @@ pub use finalizers::{
 pub use flights::Flights;
 pub use keys::{KeyStore, KeyStores, StoredKey};
 pub use oauth2::{AccessToken, AuthMethod, Flow, TokenClient, basic, check_url, unreachable};
-pub use objects::{Captures, Scene, Url};
+pub use objects::{Captures, Scene, url_of};
 pub use ports::{Files, Http, HttpFault, HttpRequest, HttpResponse, Timer, read_secret};
 pub use request::{Body, HeaderView, Request, canonical_name, cookie_pairs, is_token};
 pub use scope::{Outputs, Scope, Values};

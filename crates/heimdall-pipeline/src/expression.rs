@@ -5,6 +5,8 @@ mod data;
 mod functions;
 mod rewrite;
 
+use std::sync::atomic::AtomicU64;
+
 use cel::common::ast::IdedExpr;
 use cel::{Context, Value};
 
@@ -64,8 +66,13 @@ impl Expression {
     /// # Errors
     /// What went wrong: a missing attribute, a value of the wrong kind.
     pub(crate) fn holds(&self, facts: &Facts<'_>) -> Result<bool, String> {
+        let fuel = AtomicU64::new(data::FUEL);
+        let facts = Facts {
+            fuel: Some(&fuel),
+            ..*facts
+        };
         let mut context = Context::with_env(functions::environment().clone());
-        context.set_variable_resolver(facts);
+        context.set_variable_resolver(&facts);
         match Value::resolve(&self.tree, &context) {
             Ok(Value::Bool(holds)) => Ok(holds),
             Ok(_) => Err("result is no boolean".to_owned()),
@@ -185,6 +192,28 @@ mod tests {
             assert!(Expression::compile(expression).is_ok(), "{expression}");
             assert!(holds(expression).is_err(), "{expression}");
         }
+    }
+
+    #[test]
+    fn nested_macros_over_large_data_end_in_an_error() {
+        let items: Vec<u32> = (0..5_000).collect();
+        let payload = json!({ "items": items });
+        let facts = Facts {
+            payload: Some(&payload),
+            ..Facts::default()
+        };
+        let expression = "Payload.items.exists(a, Payload.items.exists(b, b < 0.0))";
+        assert!(
+            Expression::compile(expression)
+                .unwrap()
+                .holds(&facts)
+                .is_err()
+        );
+        let once = Expression::compile("Payload.items.exists(a, a == 4999.0)").unwrap();
+        assert_eq!(once.holds(&facts), Ok(true));
+        let deep = "[1].all(a, [1].all(b, [1].all(c, [1].all(d, true))))";
+        assert!(Expression::compile(deep).is_err());
+        assert!(Expression::compile("[1].all(a, size(lists.range(1000000)) > 0)").is_err());
     }
 
     #[test]

@@ -123,6 +123,9 @@ const KNOWN: [&str; 24] = [
     "map",
 ];
 
+/// Deeper nesting multiplies the sizes of lists beyond any use.
+const DEEPEST: usize = 3;
+
 /// Whether the expression is a boolean over what is declared.
 pub(super) fn boolean(tree: &IdedExpr) -> Result<(), String> {
     match infer(tree, &mut Vec::new())? {
@@ -204,6 +207,9 @@ fn infer(node: &IdedExpr, bound: &mut Vec<(String, Type)>) -> Result<Type, Strin
                 other => return Err(format!("{} can not be gone through", name(&other))),
             };
             let accumulated = infer(&all.accu_init, bound)?;
+            if bound.len() >= DEEPEST * 2 {
+                return Err(format!("macros are nested more than {DEEPEST} deep"));
+            }
             let outer = bound.len();
             bound.push((all.iter_var.clone(), item));
             bound.extend(all.iter_var2.clone().map(|name| (name, Type::Dyn)));
@@ -244,6 +250,9 @@ fn identifier(ident: &str, bound: &[(String, Type)]) -> Result<Type, String> {
 
 fn infer_call(call: &CallExpr, bound: &mut Vec<(String, Type)>) -> Result<Type, String> {
     if let Some(namespaced) = namespaced(call, bound) {
+        if namespaced == "lists.range" && !bound.is_empty() {
+            return Err("`lists.range` may not stand in a macro".to_owned());
+        }
         for arg in &call.args {
             infer(arg, bound)?;
         }

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cel::Value;
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use heimdall_finalizer::url::parse_query;
-use heimdall_finalizer::{Failure, Kind, Outputs, Scene, Subject, Url, Values};
+use heimdall_finalizer::{Failure, Kind, Outputs, Scene, Subject, Values, url_of};
 
 use crate::expression::rewrite::SEPARATOR;
 
@@ -20,7 +21,13 @@ pub(crate) struct Facts<'a> {
     pub(crate) values: Option<&'a Values>,
     pub(crate) payload: Option<&'a serde_json::Value>,
     pub(crate) failure: Option<&'a Failure>,
+    /// What evaluation may still look at.
+    pub(crate) fuel: Option<&'a AtomicU64>,
 }
+
+/// Elements that one evaluation may look at. A list in an inner macro is looked at for each element of the outer one,
+/// so this bounds their product.
+pub(super) const FUEL: u64 = 100_000;
 
 /// Kinds of failures as expressions name them.
 pub(super) const KINDS: [(&str, &[Kind]); 5] = [
@@ -37,6 +44,19 @@ impl VariableResolver for Facts<'_> {
             Some(place) => self.place(place)?,
             None => self.whole(variable)?,
         };
+        let cost = match &value {
+            Value::List(items) => items.len(),
+            Value::Map(members) => members.map.len(),
+            _ => 1,
+        };
+        let cost = u64::try_from(cost).unwrap_or(u64::MAX);
+        let enough = |left: u64| left.checked_sub(cost);
+        self.fuel
+            .is_none_or(|fuel| {
+                fuel.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enough)
+                    .is_ok()
+            })
+            .then_some(())?;
         let boxed: Box<dyn Val> = value.try_into().ok()?;
         Some(CowVal::Owned(boxed))
     }
@@ -180,7 +200,7 @@ impl Facts<'_> {
             ("URL", Some(part), None) => match part {
                 "Scheme" => text(&request.scheme),
                 "Host" => text(&request.host),
-                "Path" => Value::from(Url::of(scene).decoded_path().to_owned()),
+                "Path" => Value::from(url_of(scene).path),
                 "RawPath" if scene.path_decoded => text(""),
                 "RawPath" => text(&request.path),
                 "RawQuery" => text(request.query.as_deref().unwrap_or_default()),
@@ -188,9 +208,9 @@ impl Facts<'_> {
                     .captures
                     .iter()
                     .map(|(name, value)| (name.as_str(), text(value)))),
-                "String" => Value::from(Url::of(scene).to_text()),
-                "Hostname" => Value::from(Url::of(scene).hostname().to_owned()),
-                "Port" => Value::from(Url::of(scene).port().to_owned()),
+                "String" => Value::from(url_of(scene).to_string()),
+                "Hostname" => Value::from(url_of(scene).hostname().to_owned()),
+                "Port" => Value::from(url_of(scene).port().to_owned()),
                 "Query" => {
                     let mut all: HashMap<String, Vec<Value>> = HashMap::new();
                     for (name, value) in parse_query(request.query.as_deref().unwrap_or_default()) {
