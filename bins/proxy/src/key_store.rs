@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use heimdall_pipeline::Tls;
 use heimdall_token::KeyFile;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -13,7 +13,7 @@ use rustls::{ServerConfig, SupportedProtocolVersion};
 /// keys, several keys told apart by `X-Key-ID`.
 pub(crate) struct KeyStore {
     settings: Tls,
-    current: ArcSwap<CertifiedKey>,
+    current: ArcSwapOption<CertifiedKey>,
 }
 
 impl fmt::Debug for KeyStore {
@@ -24,13 +24,13 @@ impl fmt::Debug for KeyStore {
 
 impl KeyStore {
     pub(crate) fn open(settings: &Tls) -> Result<Arc<Self>, String> {
-        let current = ArcSwap::from_pointee(load(settings)?);
+        let current = ArcSwapOption::from(load(settings)?);
         Ok(Arc::new(Self { settings: settings.clone(), current }))
     }
 
     /// Takes what the file holds now; if that is no key store, the old keys stay.
     pub(crate) fn reload(&self) -> Result<(), String> {
-        self.current.store(Arc::new(load(&self.settings)?));
+        self.current.store(load(&self.settings)?);
         Ok(())
     }
 
@@ -58,11 +58,12 @@ impl KeyStore {
 
 impl ResolvesServerCert for KeyStore {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current.load_full())
+        self.current.load_full()
     }
 }
 
-fn load(settings: &Tls) -> Result<CertifiedKey, String> {
+/// `None` is a key without a certificate: a key store all right, but every handshake fails until one is added.
+fn load(settings: &Tls) -> Result<Option<Arc<CertifiedKey>>, String> {
     let path = &settings.key_store;
     let failed = |cause: &dyn fmt::Display| format!("key store `{path}`: {cause}");
     let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
@@ -71,8 +72,12 @@ fn load(settings: &Tls) -> Result<CertifiedKey, String> {
         Some(id) => file.key(id).ok_or_else(|| failed(&format_args!("no key `{id}`")))?,
         None => file.keys().first().ok_or_else(|| failed(&"no key in it"))?,
     };
-    let chain = key.certificates().ok_or_else(|| failed(&"no certificate for its key"))?;
+    let Some(chain) = key.certificates() else {
+        tracing::error!(path, "the key store of a listener has no certificate for its key; no client can connect");
+        return Ok(None);
+    };
     let chain = chain.der().iter().map(|der| CertificateDer::from(der.clone())).collect();
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.material().to_vec()));
-    CertifiedKey::from_der(chain, private, &rustls::crypto::ring::default_provider()).map_err(|error| failed(&error))
+    let provider = rustls::crypto::ring::default_provider();
+    CertifiedKey::from_der(chain, private, &provider).map(|key| Some(Arc::new(key))).map_err(|error| failed(&error))
 }
