@@ -9,7 +9,8 @@ use heimdall_types::{
 };
 use serde_json::{Value, json};
 
-use crate::command::{Action, Ballot, Channel, Command, Intent, Level, Opening};
+use crate::chronicle::Chronicle;
+use crate::command::{Action, Ballot, Channel, Command, Facts, Intent, Level, Opening};
 use crate::decide::{decide, next_due};
 use crate::definition::{Definition, StepDefinition};
 use crate::error::ApprovalError;
@@ -17,12 +18,13 @@ use crate::event::Event;
 use crate::evolve::evolve;
 use crate::person::{Identity, Person};
 use crate::ports::{
-    Append, ApprovalStore, GrantFilter, Grants, NotRequestable, RequestFilter, RequestableRole, Requests, RoleBook,
-    Stored, Transition,
+    Append, ApprovalStore, GrantFilter, Grants, NotRequestable, RequestFilter, RequestableRole,
+    Requests, RoleBook, Stored, Transition,
 };
 use crate::refusal::Refusal;
 use crate::request::{Grant, GrantState, Request, RequestState, RequestedRole, Requester, Start};
 use crate::state::State;
+use crate::workflows::Workflows;
 
 /// How long people may take to decide when nothing else is said.
 pub const TIME_TO_DECIDE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -80,6 +82,7 @@ pub struct Approvals {
     roles: Arc<dyn RoleBook>,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
+    workflows: Option<Workflows>,
 }
 
 impl Approvals {
@@ -99,6 +102,28 @@ impl Approvals {
             roles,
             clock,
             rng,
+            workflows: None,
+        }
+    }
+
+    /// The same, knowing the groups, delegations and conditions that `workflows` keeps.
+    #[must_use]
+    pub fn knowing(mut self, workflows: Workflows) -> Self {
+        self.workflows = Some(workflows);
+        self
+    }
+
+    async fn facts(&self, app: &AppId, opening: &Opening) -> Result<Facts, Fault> {
+        match &self.workflows {
+            Some(workflows) => workflows.facts(app, &opening.steps, &opening.data).await,
+            None => Ok(Facts::default()),
+        }
+    }
+
+    async fn facts_of(&self, app: &AppId, state: &State) -> Result<Facts, Fault> {
+        match state.opening.as_deref() {
+            Some(opening) => self.facts(app, opening).await,
+            None => Ok(Facts::default()),
         }
     }
 
@@ -114,8 +139,14 @@ impl Approvals {
     ) -> Result<Request, ApprovalError> {
         let roles = self.check(app, &ask).await?;
         let now = self.clock.now();
-        let children = roles.iter().map(|role| StepDefinition { name: role.name.clone(), ..role.step.clone() });
-        let root = StepDefinition { children: children.collect(), ..session_root()? };
+        let children = roles.iter().map(|role| StepDefinition {
+            name: role.name.clone(),
+            ..role.step.clone()
+        });
+        let root = StepDefinition {
+            children: children.collect(),
+            ..session_root()?
+        };
         let content = json!({
             "app": app, "requester": requester.id, "roles": ask.roles, "justification": ask.justification.trim(),
             "minutes": ask.minutes, "start": ask.start, "resource": ask.resource,
@@ -124,12 +155,19 @@ impl Approvals {
         let expires_at = now.plus(TIME_TO_DECIDE);
         let id = ApprovalId::generate(now, self.rng.as_ref());
         let steps = Definition::compile(&root, || StepId::generate(now, self.rng.as_ref()))
-            .map_err(|error| ApprovalError::invalid("roles", format!("cannot be asked for: {error}")))?;
+            .map_err(|error| {
+                ApprovalError::invalid("roles", format!("cannot be asked for: {error}"))
+            })?;
         let opening = Opening::new(app.clone(), id.clone(), "Portal session", steps)
             .requester(requester.person())
             .dig(dig)
             .deadline(Some(expires_at));
-        let events = decide(&State::default(), &Command::open(opening), now)?;
+        let facts = self.facts(app, &opening).await?;
+        let events = decide(
+            &State::default(),
+            &Command::open(opening).knowing(facts),
+            now,
+        )?;
         let approval = events.iter().fold(State::default(), evolve);
         let mut request = Request {
             id: RequestId::generate(now, self.rng.as_ref()),
@@ -412,14 +450,22 @@ impl Approvals {
             Verdict::Approve(comment) => (Action::Approve, comment.clone()),
             Verdict::Deny(reason) => (Action::Reject, Some(reason.clone())),
         };
-        let ballot = Ballot { link: decision.link.clone(), ..Ballot::new(action) }
-            .comment(comment)
-            .by(decision.channel, decision.level);
-        let command = Command::vote(decision.person.clone(), None, ballot);
+        let ballot = Ballot {
+            link: decision.link.clone(),
+            ..Ballot::new(action)
+        }
+        .comment(comment)
+        .by(decision.channel, decision.level);
+        let facts = self.facts_of(app, &stored.state).await?;
+        let command = Command::vote(decision.person.clone(), None, ballot).knowing(facts);
         let events = match decide(&stored.state, &command, now) {
             Ok(events) => events,
-            Err(Refusal::AlreadyVoted(past)) if past.is_yes() == action.is_yes() => return Ok((request, true)),
-            Err(Refusal::AlreadyVoted(_) | Refusal::SeatTaken) => return Err(ApprovalError::Decided(request.state)),
+            Err(Refusal::AlreadyVoted(past)) if past.is_yes() == action.is_yes() => {
+                return Ok((request, true));
+            }
+            Err(Refusal::AlreadyVoted(_) | Refusal::SeatTaken) => {
+                return Err(ApprovalError::Decided(request.state));
+            }
             Err(Refusal::NotEligible) => return Err(ApprovalError::Forbidden),
             // Decided meanwhile, or a deadline has passed that nobody has looked at yet: say where it stands now.
             Err(Refusal::Closed(_) | Refusal::NotActive) => {
@@ -459,7 +505,13 @@ impl Approvals {
         }
         self.tell_approvers(&mut journal, request, &approval, &events, now);
         let mut transition = Transition {
-            approval: Some(append(&request.app_id, &request.approval_id, version, &approval, events)),
+            approval: Some(append(
+                &request.app_id,
+                &request.approval_id,
+                version,
+                &approval,
+                events,
+            )),
             journal,
             ..Transition::default()
         };
@@ -479,8 +531,13 @@ impl Approvals {
         actor: &Actor,
         now: Timestamp,
     ) {
-        let step_id =
-            |index: &usize| approval.steps.get(*index).map(|step| step.spec.id.to_string()).unwrap_or_default();
+        let step_id = |index: &usize| {
+            approval
+                .steps
+                .get(*index)
+                .map(|step| step.spec.id.to_string())
+                .unwrap_or_default()
+        };
         let id = &request.approval_id;
         match event {
             Event::Voted { step, vote, .. } => {
@@ -488,20 +545,44 @@ impl Approvals {
                     "approval_id": id, "request_id": request.id, "step_id": step_id(step), "action": vote.action,
                     "channel": vote.channel, "link": vote.link, "dig": vote.dig,
                 });
-                self.note(journal, request, actor.clone(), "approval.vote_cast", &step_id(step), data, now);
+                self.note(
+                    journal,
+                    request,
+                    actor.clone(),
+                    "approval.vote_cast",
+                    &step_id(step),
+                    data,
+                    now,
+                );
             }
             Event::StepEnded { step, ending, .. } => {
                 let data = json!({
                     "approval_id": id, "request_id": request.id, "step_id": step_id(step), "state": ending,
                 });
-                self.note(journal, request, Actor::System, "approval.step_resolved", &step_id(step), data, now);
+                self.note(
+                    journal,
+                    request,
+                    Actor::System,
+                    "approval.step_resolved",
+                    &step_id(step),
+                    data,
+                    now,
+                );
             }
             Event::Ended { state, .. } => {
                 let data = json!({
                     "approval_id": id, "request_id": request.id, "state": state.as_str(),
                     "request_state": request.state.as_str(), "user_id": request.requester.id,
                 });
-                self.note(journal, request, actor.clone(), "approval.resolved", id.as_str(), data, now);
+                self.note(
+                    journal,
+                    request,
+                    actor.clone(),
+                    "approval.resolved",
+                    id.as_str(),
+                    data,
+                    now,
+                );
             }
             _ => {}
         }
@@ -582,12 +663,22 @@ impl Approvals {
                 Event::Activated { seats, .. } => ("approval-requested", seats.iter().collect()),
                 Event::Escalated { seats, .. } => ("escalated", seats.iter().collect()),
                 Event::Reminded { step, seat, .. } => {
-                    let seat = approval.steps.get(*step).and_then(|step| step.seats.get(*seat));
-                    ("reminder", seat.map(|seat| &seat.holder).into_iter().collect())
+                    let seat = approval
+                        .steps
+                        .get(*step)
+                        .and_then(|step| step.seats.get(*seat));
+                    (
+                        "reminder",
+                        seat.map(|seat| &seat.holder).into_iter().collect(),
+                    )
                 }
                 _ => continue,
             };
-            told.extend(people.into_iter().filter_map(|who| Some((kind, who.address()?.parse().ok()?))));
+            told.extend(
+                people
+                    .into_iter()
+                    .filter_map(|who| Some((kind, who.address()?.parse().ok()?))),
+            );
         }
         for (kind, email) in told {
             self.notice(journal, request, kind, &email, json!({"link": true}), now);
@@ -844,19 +935,41 @@ impl Approvals {
     }
 
     async fn tick_approval(&self, stored: Stored, now: Timestamp) -> Result<(), ApprovalError> {
-        let Ok(events) = decide(&stored.state, &Command::tick(), now) else { return Ok(()) };
+        let facts = self.facts_of(&stored.app_id, &stored.state).await?;
+        let Ok(events) = decide(&stored.state, &Command::tick().knowing(facts), now) else {
+            return Ok(());
+        };
         if events.is_empty() {
             return Ok(());
         }
         let approval = events.iter().fold(stored.state, evolve);
         let transition = match self.requests.request_of(&stored.app_id, &stored.id).await? {
             Some(mut request) => {
-                self.follow(&mut request, stored.version, approval, events, Actor::System, now).await?
+                self.follow(
+                    &mut request,
+                    stored.version,
+                    approval,
+                    events,
+                    Actor::System,
+                    now,
+                )
+                .await?
             }
-            None => Transition {
-                approval: Some(append(&stored.app_id, &stored.id, stored.version, &approval, events)),
-                ..Transition::default()
-            },
+            None => {
+                let (app, rng) = (&stored.app_id, self.rng.as_ref());
+                let chronicle = Chronicle {
+                    app,
+                    approval: &stored.id,
+                    actor: Actor::System,
+                    now,
+                    rng,
+                };
+                Transition {
+                    journal: chronicle.of(&events, &approval),
+                    approval: Some(append(app, &stored.id, stored.version, &approval, events)),
+                    ..Transition::default()
+                }
+            }
         };
         self.settle_race(transition).await
     }
@@ -918,17 +1031,31 @@ fn session_root() -> Result<StepDefinition, ApprovalError> {
         .map_err(|error| Fault::Corrupt(error.to_string()).into())
 }
 
-fn actor_of(app: &AppId, person: &Person) -> Actor {
-    let user = person.identities.iter().find_map(|who| who.as_str().strip_prefix("user:"));
+pub(crate) fn actor_of(app: &AppId, person: &Person) -> Actor {
+    let user = person
+        .identities
+        .iter()
+        .find_map(|who| who.as_str().strip_prefix("user:"));
     match (user, person.identities.first()) {
         (Some(id), _) => Actor::User { id: id.to_owned() },
-        (None, Some(who)) => Actor::Approver { id: who.opaque(app.as_str()) },
+        (None, Some(who)) => Actor::Approver {
+            id: who.opaque(app.as_str()),
+        },
         (None, None) => Actor::Anonymous,
     }
 }
 
-fn append(app: &AppId, id: &ApprovalId, expected: i64, state: &State, events: Vec<Event>) -> Append {
-    let open = state.active().flat_map(|(_, step)| &step.seats).filter(|seat| seat.vote.is_none() && !seat.vacant);
+pub(crate) fn append(
+    app: &AppId,
+    id: &ApprovalId,
+    expected: i64,
+    state: &State,
+    events: Vec<Event>,
+) -> Append {
+    let open = state
+        .active()
+        .flat_map(|(_, step)| &step.seats)
+        .filter(|seat| seat.vote.is_none() && !seat.vacant);
     Append {
         app_id: app.clone(),
         id: id.clone(),

@@ -167,6 +167,15 @@ pub struct Opening {
     /// When it ends undecided.
     #[serde(default)]
     pub deadline: Option<Timestamp>,
+    /// Where the thing that is approved can be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_url: Option<String>,
+    /// What conditions and people look at.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub data: serde_json::Value,
+    /// The definition it was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<heimdall_types::DefinitionId>,
     /// The frozen tree.
     pub steps: Vec<FrozenStep>,
 }
@@ -186,6 +195,9 @@ impl Opening {
             requester: Person::default(),
             dig: String::new(),
             deadline: None,
+            external_url: None,
+            data: serde_json::Value::Null,
+            definition: None,
             steps,
         }
     }

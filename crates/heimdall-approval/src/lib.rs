@@ -26,18 +26,24 @@
 //! ```
 
 mod approvals;
+pub mod archive;
+mod chronicle;
 mod command;
 mod decide;
 mod definition;
 mod error;
 mod event;
 mod evolve;
+mod notification;
 mod person;
+mod portal;
 pub mod ports;
 mod quorum;
 mod refusal;
+/// Portal requests and the grants that follow from them.
 pub mod request;
 mod state;
+pub mod workflows;
 
 pub use approvals::{Approvals, Ask, Decision, TIME_TO_DECIDE, Verdict};
 pub use command::{Action, Ballot, Channel, Command, Delegation, Facts, Intent, Level, Opening};
@@ -49,7 +55,9 @@ pub use definition::{
 pub use error::ApprovalError;
 pub use event::{Ending, Event};
 pub use evolve::{evolve, replay};
+pub use notification::NotificationConfig;
 pub use person::{Identity, Person};
+pub use portal::{Portal, PortalChange, PortalKey, Portals};
 pub use quorum::{Quorum, Tally, Verdict as Count};
 pub use refusal::Refusal;
 pub use state::{ApprovalState, Seat, State, Step, StepState, Vote};

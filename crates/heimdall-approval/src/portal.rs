@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use heimdall_token::link::{ActionLink, ApprovalMail, LinkError, Opened};
 use heimdall_token::{RootKey, SignatureKey, TokenError, crypto};
-use heimdall_types::{Actor, AppId, AuditEntry, Clock, Fault, Journal, KeyId, Rng, Secret, Timestamp};
+use heimdall_types::{
+    Actor, AppId, AuditEntry, Clock, Fault, Journal, KeyId, Rng, Secret, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -67,8 +69,18 @@ pub struct Portals {
 
 impl Portals {
     /// A service over its port.
-    pub fn new(book: Arc<dyn PortalBook>, root: RootKey, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Self {
-        Self { book, root, clock, rng }
+    pub fn new(
+        book: Arc<dyn PortalBook>,
+        root: RootKey,
+        clock: Arc<dyn Clock>,
+        rng: Arc<dyn Rng>,
+    ) -> Self {
+        Self {
+            book,
+            root,
+            clock,
+            rng,
+        }
     }
 
     /// The settings of an App.
@@ -86,7 +98,11 @@ impl Portals {
     pub async fn open(&self, app: &AppId) -> Result<Portal, ApprovalError> {
         let portal = self.of(app).await?;
         let usable = portal.enabled && !portal.host.is_empty() && !portal.keys.is_empty();
-        if usable { Ok(portal) } else { Err(ApprovalError::NotFound) }
+        if usable {
+            Ok(portal)
+        } else {
+            Err(ApprovalError::NotFound)
+        }
     }
 
     /// Changes settings, all of it or nothing.
@@ -94,7 +110,12 @@ impl Portals {
     /// # Errors
     /// `Invalid` naming the field: a host that is no base address, a key that breaks the rules or is another App's,
     /// a portal that is to be open without host or key.
-    pub async fn change(&self, app: &AppId, actor: &Actor, change: PortalChange) -> Result<Portal, ApprovalError> {
+    pub async fn change(
+        &self,
+        app: &AppId,
+        actor: &Actor,
+        change: PortalChange,
+    ) -> Result<Portal, ApprovalError> {
         let key = match &change.signature_key {
             None => None,
             Some(text) => Some(self.parsed(text)?),
@@ -139,7 +160,11 @@ impl Portals {
         if portal.enabled && portal.host == host {
             return self.of(app).await;
         }
-        let change = PortalChange { enabled: Some(true), host: Some(host), signature_key: None };
+        let change = PortalChange {
+            enabled: Some(true),
+            host: Some(host),
+            signature_key: None,
+        };
         self.change(app, &Actor::System, change).await
     }
 
@@ -167,7 +192,9 @@ impl Portals {
             exp: expires_at.seconds().max(iat.saturating_add(1)),
             jti: jti.to_owned(),
         };
-        let token = mail.issue(&self.current(app, &portal)?).map_err(|error| corrupt(&error))?;
+        let token = mail
+            .issue(&self.current(app, &portal)?)
+            .map_err(|error| corrupt(&error))?;
         Ok(format!("{}/external-approval?token={token}", portal.host))
     }
 
@@ -175,9 +202,18 @@ impl Portals {
     ///
     /// # Errors
     /// Anything that makes it invalid, a closed portal included.
-    pub async fn open_mail(&self, app: &AppId, token: &str) -> Result<Result<Opened<ApprovalMail>, LinkError>, Fault> {
+    pub async fn open_mail(
+        &self,
+        app: &AppId,
+        token: &str,
+    ) -> Result<Result<Opened<ApprovalMail>, LinkError>, Fault> {
         match self.keys_of(app).await? {
-            Some((_, keys)) => Ok(ApprovalMail::open(token, &keys, app.as_str(), self.clock.now())),
+            Some((_, keys)) => Ok(ApprovalMail::open(
+                token,
+                &keys,
+                app.as_str(),
+                self.clock.now(),
+            )),
             None => Ok(Err(TokenError::UnknownKey.into())),
         }
     }
@@ -186,7 +222,11 @@ impl Portals {
     ///
     /// # Errors
     /// `NotFound` when the portal is closed.
-    pub async fn action_link(&self, app: &AppId, link: ActionLink) -> Result<String, ApprovalError> {
+    pub async fn action_link(
+        &self,
+        app: &AppId,
+        link: ActionLink,
+    ) -> Result<String, ApprovalError> {
         let portal = self.open(app).await?;
         let link = ActionLink {
             iss: portal.host.clone(),
@@ -194,7 +234,9 @@ impl Portals {
             host_id: app.to_string(),
             ..link
         };
-        let token = link.issue(&self.current(app, &portal)?).map_err(|error| corrupt(&error))?;
+        let token = link
+            .issue(&self.current(app, &portal)?)
+            .map_err(|error| corrupt(&error))?;
         Ok(format!("{}/step-action?token={token}", portal.host))
     }
 
@@ -202,19 +244,38 @@ impl Portals {
     ///
     /// # Errors
     /// Anything that makes it invalid, a closed portal included.
-    pub async fn open_action(&self, token: &str) -> Result<Result<Opened<ActionLink>, LinkError>, Fault> {
+    pub async fn open_action(
+        &self,
+        token: &str,
+    ) -> Result<Result<Opened<ActionLink>, LinkError>, Fault> {
         let unknown = Ok(Err(TokenError::UnknownKey.into()));
-        let Some(app) = ActionLink::peek(token).and_then(|peek| peek.host_id.parse::<AppId>().ok()) else {
+        let Some(app) = ActionLink::peek(token).and_then(|peek| peek.host_id.parse::<AppId>().ok())
+        else {
             return unknown;
         };
-        let Some((portal, keys)) = self.keys_of(&app).await? else { return unknown };
+        let Some((portal, keys)) = self.keys_of(&app).await? else {
+            return unknown;
+        };
         let now = self.clock.now();
-        Ok(ActionLink::open(token, &keys, app.as_str(), &portal.host, &portal.host, now))
+        Ok(ActionLink::open(
+            token,
+            &keys,
+            app.as_str(),
+            &portal.host,
+            &portal.host,
+            now,
+        ))
     }
 
     async fn keys_of(&self, app: &AppId) -> Result<Option<(Portal, Vec<SignatureKey>)>, Fault> {
-        let Some(portal) = self.book.portal(app).await?.filter(|portal| portal.enabled) else { return Ok(None) };
-        let keys = portal.keys.iter().map(|key| self.unsealed(app, key)).collect::<Result<Vec<_>, _>>()?;
+        let Some(portal) = self.book.portal(app).await?.filter(|portal| portal.enabled) else {
+            return Ok(None);
+        };
+        let keys = portal
+            .keys
+            .iter()
+            .map(|key| self.unsealed(app, key))
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(Some((portal, keys)))
     }
 
@@ -226,7 +287,10 @@ impl Portals {
     fn unsealed(&self, app: &AppId, key: &PortalKey) -> Result<SignatureKey, Fault> {
         let damaged = || Fault::Corrupt(format!("signature key `{}`", key.id));
         let sealed = crypto::from_base64(&key.sealed).ok_or_else(damaged)?;
-        let text = self.root.open(&context(app, key.id.as_str()), &sealed).map_err(|_| damaged())?;
+        let text = self
+            .root
+            .open(&context(app, key.id.as_str()), &sealed)
+            .map_err(|_| damaged())?;
         let text = std::str::from_utf8(&text).map_err(|_| damaged())?;
         SignatureKey::parse(key.id.as_str(), text).map_err(|_| damaged())
     }
@@ -241,7 +305,11 @@ impl Portals {
     }
 
     fn add(&self, app: &AppId, portal: &mut Portal, key: &SignatureKey) {
-        let sealed = self.root.seal(&context(app, key.id()), key.text().expose().as_bytes(), self.rng.as_ref());
+        let sealed = self.root.seal(
+            &context(app, key.id()),
+            key.text().expose().as_bytes(),
+            self.rng.as_ref(),
+        );
         let fingerprint = key.fingerprint();
         // Set again, a known key signs again: it moves to the end under its new name.
         portal.keys.retain(|known| known.fingerprint != fingerprint);
@@ -276,12 +344,18 @@ impl Portals {
                 target: app.to_string(),
                 data: json!({ "enabled": portal.enabled, "host": portal.host, "signature_key": newest }),
             };
-            let journal = Journal { audit: vec![audit], ..Journal::default() };
+            let journal = Journal {
+                audit: vec![audit],
+                ..Journal::default()
+            };
             match self.book.put_portal(app, &portal, journal).await {
                 Ok(version) => return Ok(Portal { version, ..portal }),
                 Err(Fault::Conflict) => {}
                 Err(Fault::Duplicate(_)) => {
-                    return Err(ApprovalError::invalid("signature_key", "is another App's key"));
+                    return Err(ApprovalError::invalid(
+                        "signature_key",
+                        "is another App's key",
+                    ));
                 }
                 Err(fault) => return Err(fault.into()),
             }
@@ -300,19 +374,33 @@ fn corrupt(error: &LinkError) -> ApprovalError {
 
 fn check(portal: &Portal) -> Result<(), ApprovalError> {
     if portal.enabled && portal.host.is_empty() {
-        return Err(ApprovalError::invalid("portal_host", "is missing: links need it"));
+        return Err(ApprovalError::invalid(
+            "portal_host",
+            "is missing: links need it",
+        ));
     }
     if portal.enabled && portal.keys.is_empty() {
-        return Err(ApprovalError::invalid("signature_key", "is missing: set one or generate one"));
+        return Err(ApprovalError::invalid(
+            "signature_key",
+            "is missing: set one or generate one",
+        ));
     }
     Ok(())
 }
 
 // Scheme, host and port alone: a path, a query or user information would end up in every link.
 fn base(text: &str) -> Result<String, ApprovalError> {
-    let refused = || ApprovalError::invalid("portal_host", "is an address such as `https://portal.example.org`");
+    let refused = || {
+        ApprovalError::invalid(
+            "portal_host",
+            "is an address such as `https://portal.example.org`",
+        )
+    };
     let text = text.trim_end_matches('/');
-    let authority = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or_else(refused)?;
+    let authority = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"))
+        .ok_or_else(refused)?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-.:[]".contains(c);
     if authority.is_empty() || text.len() > 200 || !authority.chars().all(plain) {
         return Err(refused());

@@ -2,13 +2,16 @@
 
 use async_trait::async_trait;
 use heimdall_types::{
-    AppId, ApprovalId, Email, Fault, GrantId, Journal, Page, PageRequest, RequestId, Timestamp,
-    UserId,
+    AppId, ApprovalId, Email, Fault, GrantId, Journal, NotificationConfigId, Page, PageRequest,
+    RequestId, Timestamp, UserId,
 };
 
+use crate::archive::{Gone, Record};
 use crate::definition::StepDefinition;
 use crate::event::Event;
+use crate::notification::NotificationConfig;
 use crate::person::{Identity, Person};
+use crate::portal::Portal;
 use crate::request::{Grant, Request, RequestState};
 use crate::state::{ApprovalState, State};
 
@@ -53,6 +56,10 @@ pub struct Transition {
     pub requests: Vec<Request>,
     /// Insert (version 0) or update.
     pub grants: Vec<Grant>,
+    /// Records to insert (version 0) or update; a taken `lookup` is `Fault::Duplicate("name")`.
+    pub records: Vec<Record>,
+    /// Records to delete.
+    pub gone: Vec<Gone>,
     /// Users whose authority changes with this: the store appends a change note for each.
     pub authority: Vec<(AppId, UserId, Timestamp)>,
     /// Audit, events and notices.
@@ -175,4 +182,53 @@ pub trait RoleBook: Send + Sync {
         app: &AppId,
         name: &str,
     ) -> Result<Result<RequestableRole, NotRequestable>, Fault>;
+}
+
+/// The portal settings of each App.
+#[async_trait]
+pub trait PortalBook: Send + Sync {
+    /// The settings of an App, if it has any.
+    async fn portal(&self, app: &AppId) -> Result<Option<Portal>, Fault>;
+    /// Writes them when they still have the version that `portal` has; gives the new one.
+    ///
+    /// # Errors
+    /// `Conflict` when somebody else was faster, `Duplicate` when one of the keys is another App's.
+    async fn put_portal(
+        &self,
+        app: &AppId,
+        portal: &Portal,
+        journal: Journal,
+    ) -> Result<i64, Fault>;
+}
+
+/// Notification configs.
+#[async_trait]
+pub trait NotificationBook: Send + Sync {
+    /// One config.
+    async fn config(
+        &self,
+        app: &AppId,
+        id: &NotificationConfigId,
+    ) -> Result<Option<NotificationConfig>, Fault>;
+    /// Configs by id.
+    async fn configs(
+        &self,
+        app: &AppId,
+        page: &PageRequest,
+    ) -> Result<Page<NotificationConfig>, Fault>;
+    /// Those of these ids that there are.
+    async fn configs_of(
+        &self,
+        app: &AppId,
+        ids: &[String],
+    ) -> Result<Vec<NotificationConfig>, Fault>;
+    /// Inserts (version 0) or updates. A taken name is `Duplicate("name")`.
+    async fn put_config(&self, config: &NotificationConfig, journal: Journal) -> Result<(), Fault>;
+    /// Deletes; idempotent.
+    async fn drop_config(
+        &self,
+        app: &AppId,
+        id: &NotificationConfigId,
+        journal: Journal,
+    ) -> Result<(), Fault>;
 }

@@ -99,7 +99,10 @@ pub struct Requester {
 impl Requester {
     /// The same human for the engine.
     pub fn person(&self) -> Person {
-        Person::new(&self.name, [Identity::user(&self.id), Identity::email(&self.email)])
+        Person::new(
+            &self.name,
+            [Identity::user(&self.id), Identity::email(&self.email)],
+        )
     }
 }
 
@@ -184,9 +187,12 @@ impl Request {
                 Some(StepState::Expired) => RequestState::Expired,
                 Some(StepState::Cancelled | StepState::Skipped(_)) => RequestState::Canceled,
                 None
-                | Some(StepState::Waiting | StepState::Held(_) | StepState::Active | StepState::Moderating) => {
-                    RequestState::Created
-                }
+                | Some(
+                    StepState::Waiting
+                    | StepState::Held(_)
+                    | StepState::Active
+                    | StepState::Moderating,
+                ) => RequestState::Created,
             };
         }
         if state != self.state {

@@ -1,7 +1,9 @@
 //! The approvals' tables: approvals with their logs, portal requests, grants.
 
 mod apply;
+mod archive;
 mod grants;
+mod notification;
 mod requests;
 
 use async_trait::async_trait;

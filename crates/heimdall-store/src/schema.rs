@@ -3,4 +3,5 @@
 
 pub(crate) mod approval;
 pub(crate) mod foundation;
+pub(crate) mod records;
 pub(crate) mod tenant;

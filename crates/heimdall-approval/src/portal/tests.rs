@@ -19,15 +19,31 @@ impl PortalBook for Shelf {
         Ok(self.portals.lock().unwrap().get(app).cloned())
     }
 
-    async fn put_portal(&self, app: &AppId, portal: &Portal, journal: Journal) -> Result<i64, Fault> {
+    async fn put_portal(
+        &self,
+        app: &AppId,
+        portal: &Portal,
+        journal: Journal,
+    ) -> Result<i64, Fault> {
         let mut portals = self.portals.lock().unwrap();
         assert_eq!(journal.audit.len(), 1);
         assert!(!journal.audit[0].data.to_string().contains("sealed"));
-        let foreign = portals.iter().filter(|(other, _)| *other != app).flat_map(|(_, portal)| &portal.keys);
-        if foreign.into_iter().any(|key| portal.keys.iter().any(|own| own.fingerprint == key.fingerprint)) {
+        let foreign = portals
+            .iter()
+            .filter(|(other, _)| *other != app)
+            .flat_map(|(_, portal)| &portal.keys);
+        if foreign.into_iter().any(|key| {
+            portal
+                .keys
+                .iter()
+                .any(|own| own.fingerprint == key.fingerprint)
+        }) {
             return Err(Fault::Duplicate("signature_key"));
         }
-        let next = Portal { version: portal.version + 1, ..portal.clone() };
+        let next = Portal {
+            version: portal.version + 1,
+            ..portal.clone()
+        };
         portals.insert(app.clone(), next);
         Ok(portal.version + 1)
     }
@@ -50,7 +66,12 @@ impl Scene {
         let app = AppId::generate(clock.now(), rng.as_ref());
         let other = AppId::generate(clock.now(), rng.as_ref());
         let portals = Portals::new(Arc::new(Shelf::default()), root, clock.clone(), rng);
-        Self { portals, clock, app, other }
+        Self {
+            portals,
+            clock,
+            app,
+            other,
+        }
     }
 
     fn change(&self, app: &AppId, change: PortalChange) -> Result<Portal, ApprovalError> {
@@ -59,7 +80,11 @@ impl Scene {
 
     fn link(&self) -> String {
         let until = Timestamp::from_seconds(2_000);
-        wait(self.portals.mail_link(&self.app, "apr_1", 7, "ntc_1", until)).unwrap()
+        wait(
+            self.portals
+                .mail_link(&self.app, "apr_1", 7, "ntc_1", until),
+        )
+        .unwrap()
     }
 
     fn opened(&self, app: &AppId, link: &str) -> Result<Opened<ApprovalMail>, LinkError> {
@@ -77,17 +102,33 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn key(text: String) -> PortalChange {
-    PortalChange { signature_key: Some(Secret::new(text)), ..PortalChange::default() }
+    PortalChange {
+        signature_key: Some(Secret::new(text)),
+        ..PortalChange::default()
+    }
 }
 
 #[test]
 fn a_portal_without_settings_is_closed() {
     let scene = Scene::new();
-    assert_eq!(wait(scene.portals.open(&scene.app)), Err(ApprovalError::NotFound));
-    let open = PortalChange { enabled: Some(true), ..PortalChange::default() };
-    assert!(matches!(scene.change(&scene.app, open.clone()), Err(ApprovalError::Invalid { field, .. }) if field == "portal_host"));
-    let host = PortalChange { host: Some(HOST.into()), ..open };
-    assert!(matches!(scene.change(&scene.app, host), Err(ApprovalError::Invalid { field, .. }) if field == "signature_key"));
+    assert_eq!(
+        wait(scene.portals.open(&scene.app)),
+        Err(ApprovalError::NotFound)
+    );
+    let open = PortalChange {
+        enabled: Some(true),
+        ..PortalChange::default()
+    };
+    assert!(
+        matches!(scene.change(&scene.app, open.clone()), Err(ApprovalError::Invalid { field, .. }) if field == "portal_host")
+    );
+    let host = PortalChange {
+        host: Some(HOST.into()),
+        ..open
+    };
+    assert!(
+        matches!(scene.change(&scene.app, host), Err(ApprovalError::Invalid { field, .. }) if field == "signature_key")
+    );
 }
 
 #[test]
@@ -95,10 +136,16 @@ fn links_survive_a_new_key_and_end_in_time() {
     let scene = Scene::new();
     wait(scene.portals.ensure(&scene.app, "https://Portal.example/")).unwrap();
     let link = scene.link();
-    assert!(link.starts_with("https://portal.example/external-approval?token=ey"), "{link}");
+    assert!(
+        link.starts_with("https://portal.example/external-approval?token=ey"),
+        "{link}"
+    );
     wait(scene.portals.generate_key(&scene.app, &Actor::System)).unwrap();
     let mail = scene.opened(&scene.app, &link).unwrap().live().unwrap();
-    assert_eq!((mail.sid, mail.sub.as_str(), mail.jti.as_str()), (7, "apr_1", "ntc_1"));
+    assert_eq!(
+        (mail.sid, mail.sub.as_str(), mail.jti.as_str()),
+        (7, "apr_1", "ntc_1")
+    );
     scene.clock.set(Timestamp::from_seconds(2_000));
     assert!(scene.opened(&scene.app, &link).unwrap().is_expired());
     for _ in 0..MOST_KEYS {
@@ -114,7 +161,15 @@ fn links_of_another_app_or_of_a_closed_portal_do_not_open() {
     wait(scene.portals.ensure(&scene.other, HOST)).unwrap();
     let link = scene.link();
     assert!(scene.opened(&scene.other, &link).is_err());
-    scene.change(&scene.app, PortalChange { enabled: Some(false), ..PortalChange::default() }).unwrap();
+    scene
+        .change(
+            &scene.app,
+            PortalChange {
+                enabled: Some(false),
+                ..PortalChange::default()
+            },
+        )
+        .unwrap();
     assert!(scene.opened(&scene.app, &link).is_err());
 }
 
@@ -139,22 +194,40 @@ fn action_links_carry_the_portal_as_issuer() {
         sub: None,
     };
     let address = wait(scene.portals.action_link(&scene.app, link)).unwrap();
-    let token = address.strip_prefix("https://portal.example/step-action?token=").unwrap();
-    let opened = wait(scene.portals.open_action(token)).unwrap().unwrap().live().unwrap();
-    assert_eq!((opened.iss.as_str(), opened.host_id.as_str()), (HOST, scene.app.as_str()));
+    let token = address
+        .strip_prefix("https://portal.example/step-action?token=")
+        .unwrap();
+    let opened = wait(scene.portals.open_action(token))
+        .unwrap()
+        .unwrap()
+        .live()
+        .unwrap();
+    assert_eq!(
+        (opened.iss.as_str(), opened.host_id.as_str()),
+        (HOST, scene.app.as_str())
+    );
     assert!(wait(scene.portals.open_action("rubbish")).unwrap().is_err());
 }
 
 #[test]
 fn keys_follow_the_rules_and_belong_to_one_app() {
     let scene = Scene::new();
-    for bad in ["A".repeat(340), format!("{}=", "A".repeat(342)), format!("{}+", "A".repeat(341)), String::new()] {
+    for bad in [
+        "A".repeat(340),
+        format!("{}=", "A".repeat(342)),
+        format!("{}+", "A".repeat(341)),
+        String::new(),
+    ] {
         let refused = scene.change(&scene.app, key(bad));
-        assert!(matches!(refused, Err(ApprovalError::Invalid { field, .. }) if field == "signature_key"));
+        assert!(
+            matches!(refused, Err(ApprovalError::Invalid { field, .. }) if field == "signature_key")
+        );
     }
     scene.change(&scene.app, key("A".repeat(342))).unwrap();
     let foreign = scene.change(&scene.other, key("A".repeat(342)));
-    assert!(matches!(foreign, Err(ApprovalError::Invalid { field, .. }) if field == "signature_key"));
+    assert!(
+        matches!(foreign, Err(ApprovalError::Invalid { field, .. }) if field == "signature_key")
+    );
     let again = scene.change(&scene.app, key("A".repeat(342))).unwrap();
     assert_eq!(again.keys.len(), 1);
 }
@@ -162,11 +235,40 @@ fn keys_follow_the_rules_and_belong_to_one_app() {
 #[test]
 fn only_a_bare_address_is_a_portal_host() {
     let scene = Scene::new();
-    for bad in ["portal.example", "ftp://portal", "https://", "https://a/b", "https://u@a", "https://a?b", "https://a b"] {
-        let refused = scene.change(&scene.app, PortalChange { host: Some(bad.into()), ..PortalChange::default() });
-        assert!(matches!(refused, Err(ApprovalError::Invalid { field, .. }) if field == "portal_host"), "{bad}");
+    for bad in [
+        "portal.example",
+        "ftp://portal",
+        "https://",
+        "https://a/b",
+        "https://u@a",
+        "https://a?b",
+        "https://a b",
+    ] {
+        let refused = scene.change(
+            &scene.app,
+            PortalChange {
+                host: Some(bad.into()),
+                ..PortalChange::default()
+            },
+        );
+        assert!(
+            matches!(refused, Err(ApprovalError::Invalid { field, .. }) if field == "portal_host"),
+            "{bad}"
+        );
     }
-    for good in ["http://127.0.0.1:8081/", "https://[::1]:9", "https://portal.example"] {
-        scene.change(&scene.app, PortalChange { host: Some(good.into()), ..PortalChange::default() }).unwrap();
+    for good in [
+        "http://127.0.0.1:8081/",
+        "https://[::1]:9",
+        "https://portal.example",
+    ] {
+        scene
+            .change(
+                &scene.app,
+                PortalChange {
+                    host: Some(good.into()),
+                    ..PortalChange::default()
+                },
+            )
+            .unwrap();
     }
 }

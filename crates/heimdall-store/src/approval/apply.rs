@@ -14,7 +14,15 @@ pub(super) fn app_of(transition: &Transition) -> Option<AppId> {
     let approval = transition.approval.iter().map(|append| &append.app_id);
     let requests = transition.requests.iter().map(|request| &request.app_id);
     let grants = transition.grants.iter().map(|grant| &grant.app_id);
-    approval.chain(requests).chain(grants).next().cloned()
+    let records = transition.records.iter().map(|record| &record.app_id);
+    let gone = transition.gone.iter().map(|gone| &gone.app_id);
+    approval
+        .chain(requests)
+        .chain(grants)
+        .chain(records)
+        .chain(gone)
+        .next()
+        .cloned()
 }
 
 /// Everything of a transition, in this transaction.
@@ -27,6 +35,12 @@ pub(super) fn apply(c: &mut Conn<'_>, transition: &Transition) -> JobResult<()> 
     }
     for grant in &transition.grants {
         put_grant(c, grant)?;
+    }
+    for record in &transition.records {
+        super::archive::put(c, record)?;
+    }
+    for gone in &transition.gone {
+        super::archive::delete(c, gone)?;
     }
     for (app, user, at) in &transition.authority {
         crate::tenant::note_user(c, app, user, *at)?;

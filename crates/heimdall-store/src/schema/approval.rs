@@ -64,4 +64,4 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(approval_waits, requests);
+diesel::allow_tables_to_appear_in_same_query!(approval_waits, approvals, requests);

@@ -85,6 +85,7 @@ diesel::table! {
         due -> BigInt,
         leased_until -> BigInt,
         history -> Text,
+        body -> Nullable<Text>,
     }
 }
 
