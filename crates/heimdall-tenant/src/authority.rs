@@ -175,6 +175,15 @@ impl Model {
         effective
     }
 
+    /// The permissions of these roles as bits, and nothing else: for checks that need no names.
+    pub fn union<'a>(&self, ids: impl IntoIterator<Item = &'a RoleId>) -> Bits {
+        let mut bits = Bits::default();
+        for role in ids.into_iter().filter_map(|id| self.role_by_id(id)) {
+            bits.unite(&role.bits);
+        }
+        bits
+    }
+
     /// Whether `effective` holds `permission`. A permission that is not in the catalogue is held by nobody.
     pub fn allows(&self, effective: &Effective, permission: &str) -> bool {
         self.number(permission).is_some_and(|number| effective.bits.contains(number))

@@ -11,6 +11,8 @@ pub struct Transition {
     pub changes: Vec<Change>,
     /// Appended to the list that local verifiers follow.
     pub notes: Vec<ChangeNote>,
+    /// Roles that hold something else from now on: everybody who has one, for good or for a time, gets a note too.
+    pub holders_of: Vec<(AppId, RoleId, Timestamp)>,
     /// Audit, events and notices.
     pub journal: Journal,
 }

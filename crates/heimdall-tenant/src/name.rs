@@ -47,7 +47,7 @@ pub fn line(field: &'static str, text: &str, max: usize) -> Result<(), TenantErr
     description(field, text, max)
 }
 
-/// As [`line`], but may be blank.
+/// As [`fn@line`], but may be blank.
 ///
 /// # Errors
 /// [`TenantError::Malformed`] naming `field`.

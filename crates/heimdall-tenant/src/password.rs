@@ -115,9 +115,25 @@ fn from_unpadded(text: &str) -> Option<Vec<u8>> {
     crypto::from_base64(format!("{text}{}", "=".repeat(padding)))
 }
 
-/// Whether a foreign hash may be stored: argon2id in PHC form with a 32-byte output and bounded costs.
+/// Whether a hash of another system may be stored: argon2id, bcrypt, scrypt or pbkdf2 with SHA-2, at costs that one
+/// login may ask for.
 pub fn importable(hash: &str) -> bool {
-    Stored::parse(hash).is_some()
+    let mut parts = hash.split('$').skip(1);
+    let (kind, costs) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let cost = |name: &str| {
+        let mut pairs = costs.split(',').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name).and_then(|(_, value)| value.parse::<u32>().ok())
+    };
+    let within = |name: &str, most: u32| cost(name).is_some_and(|cost| (1..=most).contains(&cost));
+    let plain = hash.len() <= 512 && hash.is_ascii();
+    plain
+        && match kind {
+            "argon2id" => Stored::parse(hash).is_some(),
+            "2a" | "2b" | "2y" => hash.len() == 60 && costs.parse::<u32>().is_ok_and(|cost| (4..=15).contains(&cost)),
+            "scrypt" => within("ln", 17) && within("r", 32) && within("p", 4) && parts.count() == 2,
+            "pbkdf2-sha256" | "pbkdf2-sha512" => within("i", 2_000_000) && parts.count() == 2,
+            _ => false,
+        }
 }
 
 /// Checks a new password against the App's policy.
@@ -187,6 +203,23 @@ mod tests {
     fn a_stored_hash_cannot_ask_for_endless_work() {
         for bad in ["", "$argon2id$v=19$m=99999999,t=1,p=1$AAAA$AAAA", "$argon2i$v=19$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AA", "plain"] {
             assert!(!importable(bad), "{bad}");
+        }
+        for bad in [
+            "$2b$31$abcdefghijklmnopqrstuuBVNcPZYmgxQ7CwmMDDEqHlCoNFZ9aS2",
+            "$2b$10$short",
+            "$scrypt$ln=40,r=8,p=1$AAAA$AAAA",
+            "$scrypt$r=8,p=1$AAAA$AAAA",
+            "$pbkdf2-sha256$i=4000000000,l=32$AAAA$AAAA",
+            "$pbkdf2-md5$i=1000,l=32$AAAA$AAAA",
+        ] {
+            assert!(!importable(bad), "{bad}");
+        }
+        for good in [
+            "$2b$10$abcdefghijklmnopqrstuuBVNcPZYmgxQ7CwmMDDEqHlCoNFZ9aS2",
+            "$scrypt$ln=17,r=8,p=1$AAAA$AAAA",
+            "$pbkdf2-sha256$i=600000,l=32$AAAA$AAAA",
+        ] {
+            assert!(importable(good), "{good}");
         }
     }
 

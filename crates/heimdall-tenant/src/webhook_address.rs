@@ -14,8 +14,12 @@ pub(crate) fn check(text: &str, allow_private: bool) -> Result<String, TenantErr
         return refuse("is too long");
     }
     let Ok(url) = Url::parse(text) else { return refuse("is no address") };
-    let secure = url.scheme() == "https";
-    if !secure && !(allow_private && url.scheme() == "http") {
+    let spoken = match url.scheme() {
+        "https" => true,
+        "http" => allow_private,
+        _ => false,
+    };
+    if !spoken {
         return refuse("must begin with https://");
     }
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {

@@ -60,6 +60,9 @@ pub(super) fn apply(c: &mut Conn<'_>, transition: &Transition) -> JobResult<()> 
     for note in &transition.notes {
         authority::note(c, note)?;
     }
+    for (app, role, at) in &transition.holders_of {
+        authority::note_holders(c, app, role, *at)?;
+    }
     journal::write(c, &transition.journal)
 }
 

@@ -3,12 +3,12 @@ use diesel::prelude::*;
 use heimdall_tenant::change::{ChangeNote, Subject};
 use heimdall_tenant::entity::User;
 use heimdall_tenant::ports::{Authority, NumberedNote, StandingRow, Window};
-use heimdall_types::{AppId, Fault, SessionId, Timestamp, TokenId, UserId};
+use heimdall_types::{AppId, Fault, RoleId, SessionId, Timestamp, TokenId, UserId};
 
 use super::parse;
 use crate::conn::{Conn, JobResult, Scope, query};
 use crate::schema::approval::grants;
-use crate::schema::tenant::{apps, change_notes, denied_tokens, sessions, user_roles, users};
+use crate::schema::tenant::{apps, change_notes, credential_roles, denied_tokens, roles, sessions, user_roles, users};
 use crate::store::Store;
 
 #[async_trait]
@@ -148,6 +148,36 @@ pub(super) fn note(c: &mut Conn<'_>, note: &ChangeNote) -> JobResult<()> {
         Subject::User(id) => told.users.push(id.clone()),
         Subject::App => told.targets.push(note.app_id.to_string()),
         _ => told.targets.push(subject.to_owned()),
+    }
+    Ok(())
+}
+
+/// Notes everybody who has a role, for good or for a time: what it holds has changed.
+pub(super) fn note_holders(c: &mut Conn<'_>, app: &AppId, role: &RoleId, at: Timestamp) -> JobResult<()> {
+    let own = app.as_str();
+    let mut users: Vec<String> = query!(c => user_roles::table
+        .filter(user_roles::app_id.eq(own).and(user_roles::role_id.eq(role.as_str())))
+        .select(user_roles::user_id)
+        .load(c))?;
+    let name: Option<String> = query!(c => roles::table.find((own, role.as_str())).select(roles::name).first(c).optional())?;
+    if let Some(name) = name {
+        let granted: Vec<String> = query!(c => grants::table
+            .filter(grants::app_id.eq(own).and(grants::role.eq(&name)).and(grants::live.eq(true)))
+            .select(grants::user_id)
+            .load(c))?;
+        users.extend(granted);
+    }
+    users.sort_unstable();
+    users.dedup();
+    let clients: Vec<String> = query!(c => credential_roles::table
+        .filter(credential_roles::app_id.eq(own).and(credential_roles::role_id.eq(role.as_str())))
+        .select(credential_roles::credential_id)
+        .load(c))?;
+    for user in users {
+        note(c, &ChangeNote { app_id: app.clone(), subject: Subject::User(user.parse()?), at })?;
+    }
+    for client in clients {
+        note(c, &ChangeNote { app_id: app.clone(), subject: Subject::Client(client.parse()?), at })?;
     }
     Ok(())
 }

@@ -177,6 +177,9 @@ pub(crate) async fn a_taken_role_is_gone_for_tokens_that_were_issued_before(stor
     assert!(house.allowed("acme", &token, "billing:read").await);
     house.tenants.update_role(&Caller::System, "acme", "reader", RolePatch { permissions: Some(vec![]), ..RolePatch::default() }, None).await.unwrap();
     assert!(!house.allowed("acme", &token, "billing:read").await);
+    let later = house.tenants.revocations(&Caller::System, "acme", news.seq, 100).await.unwrap();
+    let hers = later.data.iter().find(|it| it.id == user.id.as_str()).unwrap();
+    assert!(hers.permissions.is_empty() && hers.roles == ["reader"], "a changed role is told of everybody who has it");
 }
 
 pub(crate) async fn a_suspended_user_and_a_suspended_app_have_no_good_token(store: Store) {

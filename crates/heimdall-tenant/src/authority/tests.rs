@@ -183,12 +183,8 @@ fn sound(plain: &Plain) -> bool {
 
 #[test]
 fn four_levels_of_includes_are_the_most() {
-    let chain = |length: usize| (0..length).map(|at| role(at, &[], if at == 0 { &[] } else { &[0] })).collect::<Vec<_>>();
-    let mut roles = chain(5);
-    for at in 1..5 {
-        roles[at].includes = vec![role_id(at - 1)];
-    }
-    let model = model(roles, &[]);
+    let below = |at: usize| at.checked_sub(1).into_iter().collect::<Vec<_>>();
+    let model = model((0..5).map(|at| role(at, &[], &below(at))).collect(), &[]);
     assert_eq!(model.check_includes(&role(5, &[], &[3])), Ok(()));
     assert_eq!(model.check_includes(&role(5, &[], &[4])), Err(IncludeError::Depth));
     assert_eq!(model.check_includes(&role(0, &[], &[4])), Err(IncludeError::Cycle));

@@ -206,7 +206,7 @@ fn check_keys(jwks: Option<&Value>, uri: Option<&str>) -> Result<(), TenantError
     if let Some(jwks) = jwks {
         let text = jwks.to_string();
         let keys = heimdall_token::PublicKeys::parse(text.as_bytes());
-        if text.len() > MAX_JWKS_BYTES || !keys.is_ok_and(|keys| keys.len() > 0) {
+        if text.len() > MAX_JWKS_BYTES || !keys.is_ok_and(|keys| !keys.is_empty()) {
             return Err(TenantError::invalid("jwks", "is no set of public keys that can verify signatures"));
         }
     }

@@ -163,7 +163,7 @@ impl Tenants {
         }
         let text = permission.to_string();
         let change = Change::Permission { app_id: entered.id().clone(), permission: text.clone(), description: Some(new.description.clone()) };
-        self.change_catalogue(caller, entered.id(), change, "permission.added", &text).await?;
+        self.change_catalogue(caller, entered.id(), Transition::of([change]), "permission.added", &text).await?;
         Ok(PermissionView { permission: text, description: new.description, built_in: false })
     }
 
@@ -181,12 +181,15 @@ impl Tenants {
         if model.roles().any(|role| role.role.permissions.iter().any(|held| held.as_str() == permission)) {
             return Err(TenantError::InUse);
         }
-        let change = Change::DropPermission { app_id: entered.id().clone(), permission: permission.to_owned() };
-        self.change_catalogue(caller, entered.id(), change, "permission.removed", permission).await
+        let app = entered.id();
+        let mut transition = Transition::of([Change::DropPermission { app_id: app.clone(), permission: permission.to_owned() }]);
+        // Wildcards lose it.
+        let held = model.roles().filter(|role| role.patterns.iter().any(|pattern| pattern.allows(permission)));
+        transition.holders_of = held.map(|role| (app.clone(), role.role.id.clone(), self.now())).collect();
+        self.change_catalogue(caller, app, transition, "permission.removed", permission).await
     }
 
-    async fn change_catalogue(&self, caller: &Caller, app: &AppId, change: Change, action: &str, permission: &str) -> Result<(), TenantError> {
-        let mut transition = Transition::of([change]);
+    async fn change_catalogue(&self, caller: &Caller, app: &AppId, mut transition: Transition, action: &str, permission: &str) -> Result<(), TenantError> {
         transition.app_note(app, self.now());
         // The target is the App: whoever keeps its roles in memory must drop them.
         transition.journal.audit.push(self.audit(Some(app), caller, action, app.as_str(), json!({"permission": permission})));
@@ -215,8 +218,14 @@ impl Tenants {
             return Err(TenantError::State("a catalogue has at most 5000 permissions"));
         }
         transition = transition.with(Change::Role(Box::new(Role { updated_at: now, ..role.clone() })));
-        // Roles that include this one may lose it too, so the App is compiled as it would be.
-        let left = model.with(role.clone()).roles_holding(ASSIGN);
+        // Roles that include this one change too, so the App is compiled as it would be.
+        let next = model.with(role.clone());
+        if stored.version > 0 {
+            let changed = |id: &RoleId| model.role_by_id(id).map(|it| &it.patterns) != next.role_by_id(id).map(|it| &it.patterns);
+            let ids = model.roles().map(|it| it.role.id.clone()).filter(changed);
+            transition.holders_of = ids.map(|id| (app.clone(), id, now)).collect();
+        }
+        let left = next.roles_holding(ASSIGN);
         if model.roles_holding(ASSIGN).iter().any(|id| !left.contains(id)) {
             self.keep_a_holder(model, &left, None).await?;
             transition = transition.with(Change::Authority { app_id: app.clone(), expected: model.authority });
