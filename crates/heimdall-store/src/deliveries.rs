@@ -29,6 +29,7 @@ struct DeliveryRow {
     event_id: String,
     attempts: i64,
     first_due: i64,
+    body: Option<String>,
 }
 
 #[derive(Queryable, Selectable)]
@@ -173,15 +174,13 @@ fn complete(
         .select(Endpoint::as_select())
         .first(c)
         .optional())?;
-    let event: Option<(String, String)> = query!(c => feed::table
-        .filter(feed::app_id.eq(&row.app_id).and(feed::id.eq(&row.event_id)))
-        .select((feed::kind, feed::data))
-        .first(c)
-        .optional())?;
-    let (Some(endpoint), Some((kind, data))) = (endpoint, event) else {
+    let body = match &row.body {
+        Some(body) => Some(body.clone()),
+        None => body_of_event(c, row)?,
+    };
+    let (Some(endpoint), Some(body)) = (endpoint, body) else {
         return Ok(None);
     };
-    let data = RawValue::from_string(data)?;
     Ok(Some(Delivery {
         id: row.id.parse()?,
         app_id: row.app_id.parse()?,
@@ -189,14 +188,27 @@ fn complete(
         event_id: row.event_id.parse()?,
         secrets: secrets(&row.webhook_id, &endpoint.secrets, root, now)?,
         url: endpoint.url,
-        // The stored text goes in as it is: the same bytes at every try.
-        body: serde_json::to_string(&Body {
-            kind: &kind,
-            data: &data,
-        })?,
+        body,
         attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
         first_due: Timestamp::from_millis(row.first_due),
     }))
+}
+
+fn body_of_event(c: &mut Conn<'_>, row: &DeliveryRow) -> JobResult<Option<String>> {
+    let event: Option<(String, String)> = query!(c => feed::table
+        .filter(feed::app_id.eq(&row.app_id).and(feed::id.eq(&row.event_id)))
+        .select((feed::kind, feed::data))
+        .first(c)
+        .optional())?;
+    let Some((kind, data)) = event else {
+        return Ok(None);
+    };
+    // The stored text goes in as it is: the same bytes at every try.
+    let data = RawValue::from_string(data)?;
+    Ok(Some(serde_json::to_string(&Body {
+        kind: &kind,
+        data: &data,
+    })?))
 }
 
 #[derive(serde::Serialize)]
@@ -415,9 +427,7 @@ mod tests {
             ["whsec_new", "whsec_old"]
         );
         for delivery in &first {
-            world
-                .store
-                .record(delivery, &outcome(200), Fate::Delivered)
+            Deliveries::record(&world.store, delivery, &outcome(200), Fate::Delivered)
                 .await
                 .unwrap();
         }
@@ -438,9 +448,7 @@ mod tests {
         world.happen(1, "user.created").await;
         let first = world.lease(NOW).await.remove(0);
         let later = NOW.plus(Duration::from_secs(5));
-        world
-            .store
-            .record(&first, &outcome(500), Fate::Again(later))
+        Deliveries::record(&world.store, &first, &outcome(500), Fate::Again(later))
             .await
             .unwrap();
         assert!(world.lease(NOW).await.is_empty());
@@ -449,9 +457,7 @@ mod tests {
             (&again.id, &again.event_id, &again.body, again.attempts),
             (&first.id, &first.event_id, &first.body, 1)
         );
-        world
-            .store
-            .record(&again, &outcome(410), Fate::Disable)
+        Deliveries::record(&world.store, &again, &outcome(410), Fate::Disable)
             .await
             .unwrap();
         world.happen(2, "user.updated").await;
@@ -465,6 +471,86 @@ mod tests {
             .map(|e| e.event.kind)
             .collect();
         assert_eq!(kinds, ["user.created", "webhook.disabled", "user.updated"]);
+    }
+
+    #[tokio::test]
+    async fn what_was_delivered_is_shown_and_can_be_sent_again() {
+        let world = World::with(&[("one", r#"["user.*"]"#)]).await;
+        world.happen(1, "user.created").await;
+        world.happen(2, "role.created").await;
+        let first = world.lease(NOW).await.remove(0);
+        let (store, app, webhook) = (&world.store, &world.app, &first.webhook_id);
+        Deliveries::record(&world.store, &first, &outcome(200), Fate::Delivered)
+            .await
+            .unwrap();
+        let page = heimdall_types::PageRequest::first();
+        let shown = store.deliveries(app, webhook, &page).await.unwrap().data;
+        assert_eq!(
+            (shown.len(), shown[0].state.as_str(), shown[0].history.len()),
+            (1, "delivered", 1)
+        );
+        assert_eq!(shown[0].kind.as_deref(), Some("user.created"));
+
+        assert!(
+            store
+                .redeliver(app, webhook, &first.id, NOW, Journal::default())
+                .await
+                .unwrap()
+        );
+        let again = world.lease(NOW).await.remove(0);
+        assert_eq!(
+            (&again.event_id, &again.body),
+            (&first.event_id, &first.body)
+        );
+        Deliveries::record(&world.store, &again, &outcome(200), Fate::Delivered)
+            .await
+            .unwrap();
+        let strange = DeliveryId::generate(NOW, &SeededRng::new(77));
+        assert!(
+            !store
+                .redeliver(app, webhook, &strange, NOW, Journal::default())
+                .await
+                .unwrap()
+        );
+
+        assert_eq!(
+            store
+                .replay(app, webhook, Timestamp::default(), NOW, Journal::default())
+                .await
+                .unwrap(),
+            1
+        );
+        assert_eq!(world.lease(NOW).await.len(), 1);
+        let test = FeedEvent {
+            id: EventId::generate(NOW, &SeededRng::new(9)),
+            app_id: app.clone(),
+            at: NOW,
+            kind: "webhook.test".to_owned(),
+            data: json!({}),
+        };
+        store
+            .deliver_test(webhook, test.clone(), Journal::default())
+            .await
+            .unwrap();
+        assert_eq!(
+            store
+                .deliveries(app, webhook, &page)
+                .await
+                .unwrap()
+                .data
+                .len(),
+            2
+        );
+        assert_eq!(
+            store.events(app, 0, &[], 10).await.unwrap().len(),
+            2,
+            "the test is no event"
+        );
+        let nowhere = heimdall_types::WebhookId::generate(NOW, &SeededRng::new(5));
+        assert_eq!(
+            store.deliver_test(&nowhere, test, Journal::default()).await,
+            Err(Fault::Reference("webhook"))
+        );
     }
 
     #[test]

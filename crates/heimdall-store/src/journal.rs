@@ -244,7 +244,7 @@ fn fan_out(c: &mut Conn<'_>, event: &FeedEvent) -> JobResult<()> {
 }
 
 /// No list means every type; `user.*` means every type of users.
-fn wants(wanted: &[String], kind: &str) -> bool {
+pub(crate) fn wants(wanted: &[String], kind: &str) -> bool {
     wanted.is_empty()
         || wanted.iter().any(|want| match want.strip_suffix('*') {
             Some(family) => kind.starts_with(family),
@@ -253,8 +253,8 @@ fn wants(wanted: &[String], kind: &str) -> bool {
 }
 
 #[derive(Insertable)]
-#[diesel(table_name = webhook_deliveries)]
-struct NewDelivery<'a> {
+#[diesel(table_name = webhook_deliveries, treat_none_as_default_value = false)]
+pub(crate) struct NewDelivery<'a> {
     app_id: &'a str,
     id: &'a str,
     webhook_id: &'a str,
@@ -265,6 +265,36 @@ struct NewDelivery<'a> {
     due: i64,
     leased_until: i64,
     history: &'a str,
+    body: Option<&'a str>,
+}
+
+impl<'a> NewDelivery<'a> {
+    pub(crate) fn of(
+        id: &'a str,
+        webhook: &'a str,
+        event: &'a FeedEvent,
+        due: Timestamp,
+        body: Option<&'a str>,
+    ) -> Self {
+        Self {
+            app_id: event.app_id.as_str(),
+            id,
+            webhook_id: webhook,
+            event_id: event.id.as_str(),
+            state: crate::outbox::WAITING,
+            attempts: 0,
+            first_due: due.millis(),
+            due: due.millis(),
+            leased_until: 0,
+            history: "[]",
+            body,
+        }
+    }
+}
+
+/// The id of the one delivery of an event to an endpoint.
+pub(crate) fn delivery_id(webhook: &str, event: &FeedEvent) -> DeliveryId {
+    DeliveryId::generate(event.at, &Derived::new(&[webhook, event.id.as_str()]))
 }
 
 /// Puts one event into the queue of one endpoint.
@@ -273,23 +303,12 @@ pub(crate) fn deliver(
     webhook: &str,
     event: &FeedEvent,
     due: Timestamp,
-) -> JobResult<DeliveryId> {
-    let id = DeliveryId::generate(due, &Derived::new(&[webhook, event.id.as_str()]));
-    let row = NewDelivery {
-        app_id: event.app_id.as_str(),
-        id: id.as_str(),
-        webhook_id: webhook,
-        event_id: event.id.as_str(),
-        state: crate::outbox::WAITING,
-        attempts: 0,
-        first_due: due.millis(),
-        due: due.millis(),
-        leased_until: 0,
-        history: "[]",
-    };
+) -> JobResult<()> {
+    let id = delivery_id(webhook, event);
+    let row = NewDelivery::of(id.as_str(), webhook, event, due, None);
     query!(c => diesel::insert_into(webhook_deliveries::table).values(&row).execute(c))?;
     c.touched.of(Some(&event.app_id)).outbox = true;
-    Ok(id)
+    Ok(())
 }
 
 /// Ids that follow from what they are for: a job that runs twice makes one row, and none needs luck.

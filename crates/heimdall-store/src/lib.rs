@@ -71,6 +71,7 @@ mod approval;
 mod audit;
 mod conn;
 mod deliveries;
+mod delivery_log;
 mod documents;
 mod dump;
 mod error;
@@ -82,6 +83,7 @@ mod journal;
 mod keys;
 mod migrations;
 mod outbox;
+mod portal;
 mod postgres;
 mod schema;
 mod signal;
@@ -94,6 +96,7 @@ pub use audit::{
     Signature, checkpoint_verifier,
 };
 pub use conn::Scope;
+pub use delivery_log::DeliveryRecord;
 pub use documents::Document;
 pub use error::OpenError;
 pub use feed::Positioned;

@@ -81,6 +81,8 @@ CREATE TABLE webhook_deliveries (
     due BIGINT NOT NULL,
     leased_until BIGINT NOT NULL,
     history TEXT NOT NULL,
+    -- Only where there is no event of the feed behind it: a test.
+    body TEXT,
     PRIMARY KEY (app_id, id),
     FOREIGN KEY (app_id, webhook_id) REFERENCES webhooks (app_id, id) ON DELETE CASCADE
 );
