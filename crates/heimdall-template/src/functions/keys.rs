@@ -1,7 +1,8 @@
 //! Keys, certificates and passwords: what takes much processor time.
 
-use crate::context::Context;
-use crate::{CallError, Value};
+use crate::Value;
+#[cfg(not(feature = "keygen"))]
+use crate::{CallError, context::Context};
 
 /// What `genCA` and the like give.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,15 @@ impl Certificate {
     }
 }
 
+#[cfg(feature = "keygen")]
+mod generate;
+#[cfg(feature = "keygen")]
+pub(super) use generate::{
+    build_custom_cert, gen_ca, gen_ca_with_key, gen_private_key, gen_self_signed, gen_self_signed_with_key, gen_signed,
+    gen_signed_with_key,
+};
+
+#[cfg(not(feature = "keygen"))]
 macro_rules! unavailable {
     ($($name:ident),*) => {$(
         pub(super) fn $name<'a>(_: &mut Context<'a>, _: &[Value<'a>]) -> Result<Value<'a>, CallError> {
@@ -33,6 +43,7 @@ macro_rules! unavailable {
     )*};
 }
 
+#[cfg(not(feature = "keygen"))]
 unavailable!(
     gen_private_key, build_custom_cert, gen_ca, gen_ca_with_key, gen_self_signed, gen_self_signed_with_key, gen_signed,
     gen_signed_with_key

@@ -160,15 +160,21 @@ pub(super) fn must_match<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Answer
     Ok(Value::Bool(regex.is_match(text)))
 }
 
+/// Whether a match can begin here: in the middle of a character Go finds none.
+fn between_chars(text: Option<&str>, at: usize) -> bool {
+    text.is_none_or(|text| text.is_char_boundary(at))
+}
+
 /// The matches as Go finds them: an empty one right behind a match does not count.
 fn matches(regex: &Regex, text: &[u8], most: usize) -> Vec<(usize, usize)> {
     let mut found: Vec<(usize, usize)> = Vec::new();
+    let chars = std::str::from_utf8(text).ok();
     for m in regex.find_iter(text) {
         if found.len() >= most {
             break;
         }
         let after_match = found.last().is_some_and(|last| last.1 == m.start());
-        if !(m.is_empty() && after_match) {
+        if !m.is_empty() || (!after_match && between_chars(chars, m.start())) {
             found.push((m.start(), m.end()));
         }
     }
@@ -206,9 +212,10 @@ fn put_replaced(
 ) -> Result<(), CallError> {
     let mut written = 0;
     let mut last_end = None;
+    let chars = std::str::from_utf8(text).ok();
     for captures in regex.captures_iter(text) {
         let Some(whole) = captures.get(0) else { continue };
-        if whole.is_empty() && last_end == Some(whole.start()) {
+        if whole.is_empty() && (last_end == Some(whole.start()) || !between_chars(chars, whole.start())) {
             continue;
         }
         out.put_bytes(text.get(written..whole.start()).unwrap_or_default())?;
