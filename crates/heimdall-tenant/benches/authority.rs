@@ -28,7 +28,7 @@ fn model() -> Model {
         name: format!("role-{number}"),
         display_name: String::new(),
         description: String::new(),
-        permissions: (0..8).map(|n| format!("area-{number}:thing-{n}:read").parse().unwrap()).collect(),
+        permissions: (0..8).map(|n| format!("area-{number}:thing-{n}:read").parse()).collect::<Result<_, _>>().unwrap_or_default(),
         includes: Vec::new(),
         requestable: None,
         notification_configs: Vec::new(),

@@ -29,7 +29,24 @@ impl Tenants {
         if bearer.starts_with(ADMIN_KEY_PREFIX) {
             return self.admin_caller(bearer).await;
         }
-        let good = self.good_token(bearer).await?.ok_or(TenantError::Unauthenticated)?;
+        self.holder(bearer, None).await
+    }
+
+    /// As [`Tenants::caller`], for a token that came with a DPoP proof, verified by the channel, of the key with the
+    /// thumbprint `jkt`. A bound token without its proof is refused by both.
+    ///
+    /// # Errors
+    /// [`TenantError::Unauthenticated`], also for a token that is bound to another key or to none.
+    pub async fn caller_with_proof(&self, token: &str, jkt: &str) -> Result<Caller, TenantError> {
+        self.holder(token, Some(jkt)).await
+    }
+
+    async fn holder(&self, token: &str, jkt: Option<&str>) -> Result<Caller, TenantError> {
+        let good = self.good_token(token).await?.ok_or(TenantError::Unauthenticated)?;
+        // Else whoever steals a bound token could use it as a plain one (RFC 9449 §7.2).
+        if good.verified.claims.cnf.as_ref().map(|bound| bound.jkt.as_str()) != jkt {
+            return Err(TenantError::Unauthenticated);
+        }
         Ok(Caller::Principal(Arc::new(Principal {
             app_id: good.verified.app_id.clone(),
             identity: good.verified.identity.clone(),

@@ -7,7 +7,7 @@ use crate::entity::{Credential, StoredSecret};
 use crate::error::TenantError;
 use crate::input::{CredentialPatch, NewCredential};
 use crate::name;
-use crate::tenants::roles::{ASSIGN, named, patterns_in};
+use crate::tenants::roles::{named, patterns_in};
 use crate::tenants::{Entered, Tenants, again, expect};
 use crate::view::{self, CredentialView, NewCredentialView, NewSecretView};
 
@@ -19,14 +19,10 @@ impl Tenants {
     /// Makes a credential with its first secret.
     ///
     /// # Errors
-    /// [`TenantError::Forbidden`] without `credentials:write` (and `roles:assign` for roles), or when the caller lacks
-    /// what the roles hold.
+    /// [`TenantError::Forbidden`] without `credentials:write`, or when the caller lacks what the roles hold.
     pub async fn create_credential(&self, caller: &Caller, app: &str, new: NewCredential) -> Result<NewCredentialView, TenantError> {
         let entered = self.enter(caller, app, "credentials:write").await?;
         name::line("name", &new.name, name::MAX_DISPLAY_NAME)?;
-        if !new.roles.is_empty() {
-            self.enter(caller, app, ASSIGN).await?;
-        }
         let roles = named(&entered.model, "roles", &new.roles)?;
         entered.may_grant(patterns_in(&entered.model, &roles))?;
         check_keys(new.jwks.as_ref(), new.jwks_uri.as_deref())?;
@@ -79,9 +75,6 @@ impl Tenants {
         let entered = self.enter(caller, app, "credentials:write").await?;
         if let Some(name) = &patch.name {
             name::line("name", name, name::MAX_DISPLAY_NAME)?;
-        }
-        if patch.roles.is_some() {
-            self.enter(caller, app, ASSIGN).await?;
         }
         again!({
             let mut credential = self.stored_credential(&entered, client_id).await?;

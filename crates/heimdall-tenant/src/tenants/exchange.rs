@@ -33,7 +33,9 @@ impl Tenants {
         }
         let good = self.good_token(subject.expose()).await?.ok_or_else(invalid_grant)?;
         let Identity::User(user) = &good.verified.identity else { return Err(invalid_grant()) };
-        if good.verified.app_id != client.model.app.id {
+        let bound = good.verified.claims.cnf.as_ref().map(|bound| &bound.jkt);
+        let proved = bound.is_none() || bound == request.dpop_jkt.as_ref();
+        if good.verified.app_id != client.model.app.id || !proved {
             return Err(invalid_grant());
         }
         let live = self.live_user(&good.model, user, self.now()).await?.ok_or_else(invalid_grant)?;

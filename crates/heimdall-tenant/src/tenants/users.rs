@@ -29,14 +29,10 @@ impl Tenants {
     /// Makes a user, with roles.
     ///
     /// # Errors
-    /// [`TenantError::Forbidden`] without `users:write` (and `roles:assign` for roles), or when the caller lacks what
-    /// the roles hold; [`TenantError::Taken`] for a known address.
+    /// [`TenantError::Forbidden`] without `users:write`, or when the caller lacks what the roles hold; [`TenantError::Taken`] for a known address.
     pub async fn create_user(&self, caller: &Caller, app: &str, new: NewUser) -> Result<UserView, TenantError> {
         let entered = self.enter(caller, app, "users:write").await?;
         let names: Vec<String> = new.role.into_iter().chain(new.roles).collect();
-        if !names.is_empty() {
-            self.enter(caller, app, ASSIGN).await?;
-        }
         if let Some(password) = &new.password {
             check_password(&entered.app().settings.password, password.expose())?;
         }
