@@ -1,1 +1,48 @@
-//! Placeholder until the first route lands.
+//! The portal and its programs: people ask for access, others decide by mail link, bearer token or inbox.
+//!
+//! [`app`] adds every route to an actix-web application; [`Workers`] sends the mails and ends what ends by itself.
+
+mod conditions;
+mod deps;
+mod listing;
+mod opaque;
+mod pages;
+mod particulars;
+mod refusal;
+mod role_book;
+mod routes;
+mod smtp;
+mod who;
+mod workers;
+
+use actix_web::web;
+use heimdall_server::{Check, Edge, Health, LimitSettings, Limits, Redaction, Sources, assets};
+
+pub use deps::{Assembly, Deps, assemble};
+pub use smtp::StoredMailer;
+pub use workers::{Workers, mailer};
+
+/// Everything of the approvals service, at the root of its address.
+pub fn app(deps: Deps) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 'static {
+    move |config| {
+        let store = deps.store.clone();
+        let database = Check::new("database", move || {
+            let store = store.clone();
+            async move { store.ping().await.map_err(|fault| fault.to_string()) }
+        });
+        config.app_data(web::Data::new(deps));
+        Health::new(vec![database]).routes(config);
+        assets::routes(config);
+        routes::routes(config);
+        pages::routes(config);
+    }
+}
+
+/// The edge of this service: its limits, and what of its paths must not be logged.
+pub fn edge(limits: &LimitSettings, sources: Sources, encrypted: bool) -> Edge {
+    Edge::new("approvals")
+        .limits(Limits::new(limits).into())
+        .redact(Redaction::new(&[]))
+        .sources(sources)
+        .encrypted(encrypted)
+}

@@ -137,6 +137,8 @@ pub trait Archive: Send + Sync {
     ) -> Result<Option<Record>, Fault>;
     /// The record with this `lookup`, over all Apps.
     async fn found(&self, kind: RecordKind, lookup: &str) -> Result<Option<Record>, Fault>;
+    /// The record with this id, over all Apps.
+    async fn anywhere(&self, kind: RecordKind, id: &str) -> Result<Option<Record>, Fault>;
     /// An App's records of a kind, by id.
     async fn records(
         &self,

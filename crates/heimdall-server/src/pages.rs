@@ -270,6 +270,19 @@ impl Pages {
         )
     }
 
+    /// A message in `language` with these values; the key itself where there is no such message, so that a missing
+    /// translation is seen and not hidden.
+    pub fn message(&self, language: &str, key: &str, values: &[(&str, &str)]) -> String {
+        let known = [language, &self.default_language];
+        let text = known
+            .iter()
+            .find_map(|l| self.messages.get(*l)?.get(key))
+            .map_or(key, String::as_str);
+        values.iter().fold(text.to_owned(), |text, (name, value)| {
+            text.replacen(&format!("{{{name}}}"), value, 1)
+        })
+    }
+
     /// Renders a template to text. `context` is anything that serialises to an object; add `lang` by passing it here.
     ///
     /// # Errors

@@ -10,6 +10,6 @@ mod webhook;
 
 #[cfg(feature = "pipeline")]
 pub use self::http::HttpClient;
-pub use mailbox::Mailbox;
+pub use mailbox::{Mailbox, StoredMail, read_mail};
 pub use smtp::{MailSettingsError, Smtp};
 pub use webhook::WebhookPoster;

@@ -57,6 +57,37 @@ impl Mailer for Mailbox {
     }
 }
 
+/// What a stored mail says, decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredMail {
+    /// The subject.
+    pub subject: String,
+    /// Who sent it.
+    pub from: String,
+    /// Who gets it.
+    pub to: String,
+    /// The Message-ID, with its brackets.
+    pub message_id: String,
+    /// The text part.
+    pub text: String,
+}
+
+/// Reads a mail as [`Mailbox`] writes it; `None` when it is none.
+pub fn read_mail(raw: &str) -> Option<StoredMail> {
+    let mail = mail_parser::MessageParser::default().parse(raw.as_bytes())?;
+    let address = |list: Option<&mail_parser::Address<'_>>| {
+        let first = list.and_then(mail_parser::Address::first);
+        first.and_then(mail_parser::Addr::address).unwrap_or_default().to_owned()
+    };
+    Some(StoredMail {
+        subject: mail.subject().unwrap_or_default().to_owned(),
+        from: address(mail.from()),
+        to: address(mail.to()),
+        message_id: mail.message_id().map(|id| format!("<{id}>")).unwrap_or_default(),
+        text: mail.body_text(0).unwrap_or_default().replace("\r\n", "\n"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -231,6 +231,14 @@ impl Workflows {
         Ok(found.good(source, self.clock.now()).then_some(found))
     }
 
+    /// The App of a key, for operators, who have none of their own.
+    ///
+    /// # Errors
+    /// Storage.
+    pub async fn api_key_app(&self, id: &str) -> Result<Option<AppId>, Fault> {
+        Ok(self.archive.anywhere(RecordKind::ApiKey, id).await?.map(|record| record.app_id))
+    }
+
     /// The record of a key by its id.
     ///
     /// # Errors

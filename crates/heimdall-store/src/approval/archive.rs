@@ -97,6 +97,20 @@ impl Archive for Store {
         .await
     }
 
+    async fn anywhere(&self, kind: RecordKind, id: &str) -> Result<Option<Record>, Fault> {
+        let id = id.to_owned();
+        self.read(Scope::System, move |c| {
+            let row: Option<Row> = query!(c => records::table
+                .filter(records::kind.eq(kind.as_str()))
+                .filter(records::id.eq(&id))
+                .select(Row::as_select())
+                .first(c)
+                .optional())?;
+            row.map(|row| row.read(kind)).transpose()
+        })
+        .await
+    }
+
     async fn records(
         &self,
         app: &AppId,

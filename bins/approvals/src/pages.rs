@@ -1,0 +1,185 @@
+//! The portal's pages, a file a page.
+
+mod external;
+mod history;
+mod home;
+mod inbox;
+mod mailbox;
+mod request;
+mod request_new;
+mod settings;
+mod signin;
+mod wording;
+
+use std::path::PathBuf;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use heimdall_approval::ApprovalError;
+use heimdall_server::{Pages, PagesError, Problem};
+use heimdall_types::PageRequest;
+use serde_json::{Value, json};
+
+use crate::deps::Deps;
+use crate::who::{Viewer, deps};
+use wording::Wording;
+
+/// What a page gives.
+pub(crate) type PageAnswer = Result<HttpResponse, Problem>;
+
+pub(crate) fn routes(config: &mut web::ServiceConfig) {
+    for routes in [
+        signin::routes,
+        home::routes,
+        request_new::routes,
+        request::routes,
+        inbox::routes,
+        history::routes,
+        external::routes,
+        mailbox::routes,
+        settings::routes,
+    ] {
+        routes(config);
+    }
+}
+
+macro_rules! embedded {
+    ($builder:expr, $($name:literal),* $(,)?) => {
+        $builder$(.template($name, include_str!(concat!("../templates/", $name))))*
+    };
+}
+
+/// Every page, embedded; an operator's folder wins.
+pub(crate) fn build(folder: Option<PathBuf>) -> Result<Pages, PagesError> {
+    embedded!(
+        Pages::builder(),
+        "base.html", "error.html", "external-done.html", "external.html", "history.html", "home.html", "inbox.html",
+        "link-ended.html", "link-invalid.html", "mailbox.html", "mark.html", "request-new.html", "request.html",
+        "settings.html", "signin.html",
+    )
+    .messages("en", include_str!("../messages/en.yaml"))
+    .messages("de", include_str!("../messages/de.yaml"))
+    .folder(folder)
+    .build()
+}
+
+/// A page of one viewer (or of nobody) in one language.
+pub(crate) struct Desk {
+    pub(crate) deps: web::Data<Deps>,
+    pub(crate) words: Wording,
+    pub(crate) viewer: Option<Viewer>,
+}
+
+impl Desk {
+    /// For pages that need no session.
+    pub(crate) fn open(request: &HttpRequest) -> Result<Self, Problem> {
+        let deps = deps(request)?;
+        let language = deps.pages.language(request);
+        let words = Wording::new(&deps, language);
+        Ok(Self { deps, words, viewer: None })
+    }
+
+    /// For pages that need one; without it the answer is the way to sign in.
+    pub(crate) async fn of(request: &HttpRequest) -> Result<Result<Self, HttpResponse>, Problem> {
+        let mut desk = Self::open(request)?;
+        desk.viewer = Viewer::of(request).await?;
+        if desk.viewer.is_some() {
+            return Ok(Ok(desk));
+        }
+        let next = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        let query = serde_urlencoded::to_string([("next", next)]).unwrap_or_default();
+        Ok(Err(see_other(&format!("/login?{query}"))))
+    }
+
+    pub(crate) fn viewer(&self) -> Result<&Viewer, Problem> {
+        self.viewer.as_ref().ok_or_else(|| Problem::unauthorized("sign in first"))
+    }
+
+    /// The page, with what every page of the portal shows around it.
+    pub(crate) async fn page(&self, status: StatusCode, name: &str, section: &str, mut context: Value) -> HttpResponse {
+        let viewer = match &self.viewer {
+            Some(viewer) => {
+                let inbox = self.deps.approvals.inbox(&viewer.app_id, &viewer.person(), &PageRequest::first()).await;
+                let waiting = inbox.map(|page| page.data.len()).unwrap_or_default();
+                let manages = settings::may_change(self).await.unwrap_or(false);
+                json!({
+                    "app": viewer.app, "name": viewer.user.display_name, "waiting": waiting, "manages": manages,
+                    "csrf": self.deps.csrf.token(&viewer.session),
+                })
+            }
+            None => Value::Null,
+        };
+        if let Some(members) = context.as_object_mut() {
+            members.insert("viewer".to_owned(), viewer);
+            members.insert("section".to_owned(), section.into());
+            members.insert("version".to_owned(), env!("CARGO_PKG_VERSION").into());
+            members.entry("note").or_insert(Value::Null);
+        }
+        self.deps.pages.answer(status, name, &self.words.language, context)
+    }
+
+    /// A page that says what went wrong and that nothing was changed.
+    pub(crate) async fn error(&self, status: StatusCode, headline: &str, advice: &str) -> HttpResponse {
+        let (headline, advice) = (self.words.t(headline), self.words.t(advice));
+        let context = json!({"status": status.as_u16(), "headline": headline, "advice": advice});
+        self.page(status, "error.html", "", context).await
+    }
+
+    /// The page for a refusal of the service.
+    pub(crate) async fn refused(&self, error: ApprovalError) -> HttpResponse {
+        match error {
+            ApprovalError::NotFound => self.not_found().await,
+            ApprovalError::Forbidden => {
+                let advice = "Ask an administrator for the permission.";
+                self.error(StatusCode::FORBIDDEN, "You may not do this", advice).await
+            }
+            other => crate::refusal::problem(other).error_response(),
+        }
+    }
+
+    pub(crate) async fn not_found(&self) -> HttpResponse {
+        let advice = "It was removed, was never here, or is not yours to see.";
+        self.error(StatusCode::NOT_FOUND, "Nothing is at this address", advice).await
+    }
+
+    /// Refuses a form that did not come from a page of this session.
+    pub(crate) fn check(&self, request: &HttpRequest, token: &str) -> Result<(), Problem> {
+        self.deps.csrf.check(request, &self.viewer()?.session, token)
+    }
+}
+
+/// Onwards after a form: a reload of the next page repeats nothing.
+pub(crate) fn see_other(to: &str) -> HttpResponse {
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, to.to_owned()))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .finish()
+}
+
+/// A way within this very portal, whatever was asked for: never another host.
+pub(crate) fn own_path(wanted: &str) -> &str {
+    let inside = wanted.starts_with('/')
+        && !wanted.starts_with("//")
+        && !wanted.contains(['\\', '\r', '\n', '\t'])
+        && !wanted.to_ascii_lowercase().starts_with("/%2f")
+        && !wanted.to_ascii_lowercase().starts_with("/%5c");
+    if inside { wanted } else { "/" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_path_of_our_own_is_followed_after_signing_in() {
+        for evil in ["//evil", "/\\evil", "https:evil", "/%2f%2fevil", "javascript:alert(1)", "", "/a\r\nX: y", "/%5Cevil"] {
+            assert_eq!(own_path(evil), "/", "{evil}");
+        }
+        assert_eq!(own_path("/requests/new?role=billing-admin"), "/requests/new?role=billing-admin");
+    }
+
+    #[test]
+    fn every_page_and_message_file_parses() {
+        build(None).unwrap();
+    }
+}
