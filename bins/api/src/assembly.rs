@@ -108,6 +108,7 @@ pub async fn assemble(outside: Outside, options: Options) -> Result<Deps, KeyRin
         rng,
         base_url: options.base_url,
         prefix: options.prefix,
+        replays: Default::default(),
         pages: None,
     })
 }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use heimdall_server::Pages;
 use heimdall_store::Store;
 use heimdall_tenant::{SigningKeys, Tenants};
+use heimdall_token::dpop::Replays;
 use heimdall_token::{KeyRing, PublicKeys, RootKey, Signer};
 use heimdall_types::{Clock, Rng};
 
@@ -25,6 +26,8 @@ pub struct Deps {
     pub base_url: String,
     /// The path that everything lies under: `/heimdall`.
     pub prefix: String,
+    /// DPoP proofs that were used already.
+    pub replays: Replays,
     /// The console's and the account's pages; absent: no pages.
     pub pages: Option<Pages>,
 }

@@ -11,6 +11,7 @@ mod idempotent;
 pub mod openapi;
 mod paging;
 mod passwords;
+mod possession;
 mod refusal;
 mod routes;
 mod start;
@@ -71,6 +72,7 @@ fn version_1(config: &mut web::ServiceConfig) {
         decisions::routes,
         invites::routes,
         webhooks::routes,
+        deliveries::routes,
         feed::routes,
         settings::routes,
     ] {

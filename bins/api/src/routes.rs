@@ -4,6 +4,7 @@ pub(crate) mod admin_keys;
 pub(crate) mod apps;
 pub(crate) mod credentials;
 pub(crate) mod decisions;
+pub(crate) mod deliveries;
 pub(crate) mod discovery;
 pub(crate) mod feed;
 pub(crate) mod invites;

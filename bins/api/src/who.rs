@@ -9,6 +9,7 @@ use heimdall_server::{Authorization, Problem};
 use heimdall_tenant::Caller;
 
 use crate::deps::Deps;
+use crate::possession::proven;
 use crate::refusal::problem;
 
 /// The caller; [`Caller::Anonymous`] without the header. Cookies and queries are never looked at.
@@ -29,21 +30,29 @@ async fn identify(request: &HttpRequest) -> Result<Caller, Problem> {
     let deps = request
         .app_data::<web::Data<Deps>>()
         .ok_or_else(|| Problem::internal("the application has no dependencies"))?;
-    match Authorization::of(request)? {
-        None => Ok(Caller::Anonymous),
-        Some(Authorization::Bearer(token)) => {
-            deps.tenants.caller(token.expose()).await.map_err(|error| {
-                let refused = problem(error);
-                if refused.status() != 401 {
-                    return refused;
-                }
-                // RFC 6750 §3.1: a token was there, so the reason may be named.
-                Problem::unauthorized("the token is not valid").header(
-                    header::WWW_AUTHENTICATE,
-                    HeaderValue::from_static("Bearer error=\"invalid_token\""),
-                )
-            })
+    let outcome = match Authorization::of(request)? {
+        None => return Ok(Caller::Anonymous),
+        // A bound token is worth nothing without its key, whatever scheme it comes with (RFC 9449 §7.1).
+        Some(Authorization::Bearer(token)) => deps.tenants.caller(token.expose()).await,
+        Some(Authorization::Dpop(token)) => match proven(deps, request, Some(token.expose())) {
+            Ok(Some(key)) => deps.tenants.caller_with_proof(token.expose(), &key).await,
+            _ => return Err(invalid_token()),
+        },
+        Some(_) => return Err(Problem::unauthorized("a bearer token is needed")),
+    };
+    outcome.map_err(|error| {
+        let refused = problem(error);
+        if refused.status() == 401 {
+            invalid_token()
+        } else {
+            refused
         }
-        Some(_) => Err(Problem::unauthorized("a bearer token is needed")),
-    }
+    })
+}
+
+// RFC 6750 §3.1: a token was there, so the reason may be named.
+fn invalid_token() -> Problem {
+    let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+    Problem::unauthorized("the token is not valid")
+        .replace_header(header::WWW_AUTHENTICATE, challenge)
 }

@@ -126,6 +126,7 @@ async fn sweep(deps: Deps) {
                 .await
                 .err()
                 .map(|e| e.to_string()),
+            deps.tenants.prune().await.err().map(|e| e.to_string()),
             deps.store
                 .prune_idempotency(now)
                 .await

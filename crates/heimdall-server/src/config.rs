@@ -140,6 +140,7 @@ impl Source {
         if base.is_null() {
             base = Value::Object(serde_json::Map::new());
         }
+        overlay::drop_nulls(&mut base);
         overlay::substitute(&mut base, &mut String::new(), &lookup).map_err(|e| self.locate(e))?;
         let mut layers = overlay::layers(&self.environment, self.prefix);
         layers.extend(

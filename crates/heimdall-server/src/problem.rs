@@ -181,6 +181,13 @@ impl Problem {
         self
     }
 
+    /// Puts a header in the place of one of the same name.
+    #[must_use]
+    pub fn replace_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.retain(|(known, _)| *known != name);
+        self.header(name, value)
+    }
+
     /// Adds a member of the problem document beside the standard ones.
     #[must_use]
     pub fn extension(mut self, name: &str, value: impl Into<Value>) -> Self {

@@ -145,11 +145,16 @@ operations! {
     POST "/v1/apps/{app}/webhooks/{webhook}/secret/rotate" Holds("webhooks:write"), [], None => 201 Some("NewWebhookAnswer"), "Makes a new secret; the old one signs beside it for a day";
     POST "/v1/apps/{app}/webhooks/{webhook}/enable" Holds("webhooks:write"), [], None => 200 Some("Webhook"), "Serves a disabled endpoint again";
 
+    POST "/v1/apps/{app}/webhooks/{webhook}/test" Holds("webhooks:write"), [], None => 201 Some("Queued"), "Sends a test event to an endpoint";
+    POST "/v1/apps/{app}/webhooks/{webhook}/replay" Holds("webhooks:write"), [], Some("Replay") => 200 Some("Replayed"), "Sends all events since a moment again";
+    GET "/v1/apps/{app}/webhooks/{webhook}/deliveries" Holds("webhooks:read"), ["limit", "cursor"], None => 200 Some("Deliveries"), "Lists deliveries, newest first";
+    POST "/v1/apps/{app}/webhooks/{webhook}/deliveries/{delivery}/redeliver" Holds("webhooks:write"), [], None => 204 None, "Sends one delivery again";
+
     GET "/v1/apps/{app}/events" Holds("events:read"), ["after", "types", "limit"], None => 200 Some("Events"), "Reads the event feed";
     GET "/v1/apps/{app}/audit" Holds("audit:read"), ["limit", "cursor", "action", "target", "actor", "since", "until"], None => 200 Some("Audit"), "Reads the audit, newest first";
     GET "/v1/apps/{app}/settings" Holds("settings:read"), [], None => 200 Some("Settings"), "Shows the App's settings";
     PATCH "/v1/apps/{app}/settings" Holds("settings:write"), [], Some("SettingsPatch") => 200 Some("Settings"), "Changes them";
-    GET "/v1/apps/{app}/keys" Holds("settings:read"), [], None => 200 Some("Keys"), "Lists signing keys";
+    GET "/v1/apps/{app}/keys" Holds("keys:read"), [], None => 200 Some("Keys"), "Lists signing keys";
     POST "/v1/apps/{app}/keys/rotate" Admin, [], Some("Rotation") => 201 Some("Key"), "Makes the next signing key";
     GET "/v1/apps/{app}/revocations" Holds("a token of the App"), ["since", "wait"], None => 200 Some("Revocations"), "What local verifiers must know; waits for news";
 

@@ -254,6 +254,7 @@ const INPUTS: &[(&str, Fields)] = &[
     ),
     ("Rotation", &[("algorithm", "text")]),
     ("NewAdminKey", &[("name*", "text")]),
+    ("Replay", &[("since*", "time")]),
 ];
 
 const ANSWERS: &[(&str, Fields)] = &[
@@ -549,6 +550,30 @@ const ANSWERS: &[(&str, Fields)] = &[
         ],
     ),
     ("Jwks", &[("keys*", "list of object")]),
+    ("Queued", &[("id*", "text")]),
+    ("Replayed", &[("count*", "number")]),
+    (
+        "Attempt",
+        &[
+            ("at*", "time"),
+            ("status*", "number?"),
+            ("error*", "text?"),
+            ("took_ms*", "number"),
+        ],
+    ),
+    (
+        "Delivery",
+        &[
+            ("id*", "text"),
+            ("event_id*", "text"),
+            ("type*", "text?"),
+            ("state*", "text"),
+            ("attempts*", "number"),
+            ("first_due*", "time"),
+            ("next_attempt*", "time?"),
+            ("history*", "list of Attempt"),
+        ],
+    ),
 ];
 
 const CREDENTIAL: Fields = &[
@@ -595,4 +620,5 @@ const LISTS: &[(&str, &str)] = &[
     ("Webhooks", "Webhook"),
     ("AdminKeys", "AdminKey"),
     ("Audit", "AuditRow"),
+    ("Deliveries", "Delivery"),
 ];

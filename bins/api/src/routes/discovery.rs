@@ -116,6 +116,7 @@ fn document(issuer: &str) -> Value {
         "token_endpoint_auth_signing_alg_values_supported": assertions,
         "introspection_endpoint_auth_methods_supported": client,
         "revocation_endpoint_auth_methods_supported": client,
+        "dpop_signing_alg_values_supported": ["ES256", "ES384", "EdDSA"],
         "service_documentation": format!("{issuer}/v1/docs"),
     })
 }

@@ -1,12 +1,13 @@
 //! `…/tokens`, `…/tokens/introspect`, `…/tokens/revoke`, of one App and without one
 
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use heimdall_server::{Authorization, OAuthError, Parameters};
 use heimdall_tenant::input::TokenRequest;
 use heimdall_tenant::{Caller, ClientAuth};
 use heimdall_types::Secret;
 
+use crate::possession::proven;
 use crate::refusal::oauth;
 use crate::routes::With;
 
@@ -62,7 +63,11 @@ fn app_of(request: &HttpRequest) -> Option<&str> {
 
 async fn token(deps: With, request: HttpRequest, parameters: Parameters) -> OAuthAnswer {
     let desk = desk(&deps, &request).await?;
-    let asked: TokenRequest = parameters.read()?;
+    let mut asked: TokenRequest = parameters.read()?;
+    asked.dpop_jkt = proven(&deps, &request, None).map_err(|_| {
+        let told = "the DPoP proof is missing, wrong, too old or used already";
+        OAuthError::new(StatusCode::BAD_REQUEST, "invalid_dpop_proof", told)
+    })?;
     let answer = deps
         .tenants
         .token(&desk.caller, app_of(&request), &desk.auth, &asked)

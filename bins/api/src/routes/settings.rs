@@ -65,7 +65,7 @@ fn key(info: &KeyInfo) -> Value {
 
 async fn keys(deps: With, who: Who, app: web::Path<String>) -> Answer {
     deps.tenants
-        .may(&who.0, &app, "settings:read")
+        .may(&who.0, &app, "keys:read")
         .await
         .map_err(problem)?;
     let keys: Vec<Value> = deps.keys.keys().iter().map(key).collect();

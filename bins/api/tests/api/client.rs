@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use heimdall_api::{HashingPool, Options, Outside, Workers, app, assemble, edge};
 use heimdall_server::{LimitSettings, ListenSettings, Running, Server, Sources, SystemClock};
-use heimdall_store::Store;
+use heimdall_store::{Store, StoreSettings};
 use heimdall_tenant::input::NewAdminKey;
 use heimdall_tenant::{Caller, Hasher};
 use heimdall_token::{RootKey, SystemRng};
+use heimdall_transport::WebhookPoster;
+use heimdall_transport::address::{AddressPolicy, SystemResolver};
+use heimdall_transport::tls::client_config;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -53,18 +56,21 @@ impl Api {
 
     pub(crate) async fn start_with(limits: LimitSettings) -> Self {
         let rng = Arc::new(SystemRng);
+        let root_key = RootKey::generate(&*rng);
+        let mut storage = StoreSettings::new("sqlite::memory:");
+        storage.root_key = Some(Arc::new(root_key.clone()));
         let outside = Outside {
-            store: Arc::new(Store::memory().unwrap()),
-            root_key: RootKey::generate(&*rng),
+            store: Arc::new(Store::open(&storage).unwrap()),
+            root_key,
             clock: Arc::new(SystemClock),
             passwords: Arc::new(HashingPool::new(Hasher::weak(), rng.clone())),
             rng,
         };
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let deps = assemble(outside, Options::at(format!("http://{address}")))
-            .await
-            .unwrap();
+        let mut options = Options::at(format!("http://{address}"));
+        options.allow_private_webhooks = true;
+        let deps = assemble(outside, options).await.unwrap();
         let made = deps
             .tenants
             .create_admin_key(
@@ -75,7 +81,9 @@ impl Api {
             )
             .await
             .unwrap();
-        let workers = Workers::start(&deps, None);
+        let tls = Arc::new(client_config(None).unwrap());
+        let poster = WebhookPoster::new(tls, Arc::new(SystemResolver), AddressPolicy::Any);
+        let workers = Workers::start(&deps, Some(Arc::new(poster)));
         let settings = ListenSettings {
             workers: 1,
             ..ListenSettings::default()

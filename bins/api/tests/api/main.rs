@@ -6,3 +6,4 @@ mod guides;
 mod isolation;
 mod oauth;
 mod once;
+mod webhooks;

@@ -1,5 +1,8 @@
 //! Token, introspection and revocation endpoints, discovery.
 
+use heimdall_server::SystemClock;
+use heimdall_token::{Algorithm, Header, Signer, SigningKey, crypto};
+use heimdall_types::Clock;
 use serde_json::json;
 
 use crate::client::Api;
@@ -23,7 +26,7 @@ async fn client_credentials_work_as_json_as_a_form_and_by_basic() {
     assert_eq!(api.form("/apps/acme/tokens", &[], &form).await.status, 200);
     let basic = format!(
         "Basic {}",
-        heimdall_token::crypto::base64(format!("{id}:{secret}").as_bytes())
+        crypto::base64(format!("{id}:{secret}").as_bytes())
     );
     let header = [("authorization", basic.as_str())];
     for path in ["/apps/acme/tokens", "/tokens"] {
@@ -174,4 +177,64 @@ async fn keys_and_metadata_are_found_under_both_paths_and_answer_304() {
         )
         .await;
     assert_eq!((again.status, again.text.as_str()), (304, ""));
+}
+
+#[actix_web::test]
+async fn a_token_bound_to_a_key_is_worth_nothing_without_it() {
+    let api = Api::start().await;
+    api.tenant("acme").await;
+    let (id, secret) = api.credential("acme", &["admin"]).await;
+    let signer = Signer::new(SigningKey::generate(Algorithm::Es256).unwrap());
+    let prove = |method: &str, path: &str, token: Option<&str>, jti: &str| {
+        let jwk = signer.key().public().jwk().clone();
+        let mut claims = json!({
+            "htm": method, "htu": format!("http://{}{path}", api.address), "jti": jti,
+            "iat": SystemClock.now().seconds(),
+        });
+        if let Some(token) = token {
+            claims["ath"] = crypto::base64url(&crypto::sha256(token.as_bytes())).into();
+        }
+        signer
+            .sign(&Header::typ("dpop+jwt").with("jwk", jwk), &claims)
+            .unwrap()
+    };
+    let path = "/heimdall/v1/apps/acme/tokens";
+    let form = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
+    let proof = prove("POST", path, None, "1");
+    let answer = api
+        .form("/apps/acme/tokens", &[("dpop", &proof)], &form)
+        .await
+        .expect(200);
+    assert_eq!(answer["token_type"], "DPoP");
+    let again = api
+        .form("/apps/acme/tokens", &[("dpop", &proof)], &form)
+        .await;
+    assert_eq!(
+        (again.status, again.json()["error"].as_str()),
+        (400, Some("invalid_dpop_proof")),
+        "a proof counts once"
+    );
+
+    let token = answer["access_token"].as_str().unwrap();
+    let users = "/heimdall/v1/apps/acme/users";
+    let call = async |scheme: &str, proof: Option<String>| {
+        let authorization = format!("{scheme} {token}");
+        let mut headers = vec![("authorization", authorization.as_str())];
+        headers.extend(proof.as_deref().map(|proof| ("dpop", proof)));
+        api.send("GET", users, &headers, b"").await.status
+    };
+    assert_eq!(
+        call("DPoP", Some(prove("GET", users, Some(token), "2"))).await,
+        200
+    );
+    assert_eq!(call("Bearer", None).await, 401);
+    assert_eq!(call("DPoP", None).await, 401);
+    assert_eq!(
+        call("DPoP", Some(prove("POST", users, Some(token), "3"))).await,
+        401
+    );
+    assert_eq!(
+        call("DPoP", Some(prove("GET", users, None, "4"))).await,
+        401
+    );
 }

@@ -88,6 +88,14 @@ pub(super) fn layers(variables: &[(String, String)], prefix: &str) -> Vec<Layer>
     all
 }
 
+/// Takes away members without a value: a section of which every line is commented out is a section left out.
+pub(super) fn drop_nulls(value: &mut Value) {
+    if let Value::Object(members) = value {
+        members.retain(|_, member| !member.is_null());
+        members.values_mut().for_each(drop_nulls);
+    }
+}
+
 /// Replaces `${NAME}` and `${NAME:-default}` in every text.
 pub(super) fn substitute(
     value: &mut Value,

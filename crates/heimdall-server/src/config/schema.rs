@@ -54,19 +54,15 @@ fn write_object(out: &mut String, root: &Value, node: &Value, defaults: &Value, 
             .get("description")
             .or_else(|| target.get("description"))
             .and_then(Value::as_str);
-        for line in said
-            .unwrap_or_default()
-            .lines()
-            .filter(|line| !line.is_empty())
-        {
-            out.push_str(&format!("{indent}# {line}\n"));
+        for line in said.unwrap_or_default().lines().filter(|l| !l.is_empty()) {
+            out.push_str(&format!("# {indent}# {line}\n"));
         }
         let default = defaults.get(name).unwrap_or(&Value::Null);
         if target.get("properties").is_some() {
-            out.push_str(&format!("{indent}{name}:\n"));
+            out.push_str(&format!("# {indent}{name}:\n"));
             write_object(out, root, target, default, depth + 1);
         } else {
-            out.push_str(&format!("{indent}# {name}: {default}\n"));
+            out.push_str(&format!("# {indent}{name}: {default}\n"));
         }
     }
 }
@@ -113,11 +109,16 @@ mod tests {
             "{schema}"
         );
         let example = example(&schema, &serde_json::to_value(Settings::default()).unwrap());
-        assert!(example.contains("limits:\n"), "{example}");
-        assert!(example.contains("  # burst: 200\n"), "{example}");
-        assert!(
-            serde_saphyr::from_str::<Value>(&example).is_ok(),
-            "{example}"
+        assert!(example.contains("# limits:\n"), "{example}");
+        assert!(example.contains("#   burst: 200\n"), "{example}");
+        let switched_on = example.replace("# ", "");
+        let lines = switched_on
+            .lines()
+            .filter(|line| line.contains(':') || line.is_empty());
+        let text = lines.collect::<Vec<_>>().join("\n");
+        assert_eq!(
+            serde_saphyr::from_str::<Value>(&text).unwrap()["limits"]["burst"],
+            200
         );
     }
 }
