@@ -11,6 +11,7 @@ use heimdall_types::{Clock, Rng, Secret};
 
 use crate::conditions::CelConditions;
 use crate::role_book::Roles;
+use crate::scanners::Scanners;
 
 /// What the routes and pages stand on.
 #[derive(Clone)]
@@ -23,6 +24,8 @@ pub struct Deps {
     pub portals: Portals,
     /// Approvals that programs open.
     pub workflows: Workflows,
+    /// Who opens every link of a mail.
+    pub(crate) scanners: Arc<Scanners>,
     /// The database, for users and signals.
     pub store: Arc<Store>,
     /// Seals cookies and nonces.
@@ -101,6 +104,7 @@ pub fn assemble(from: Assembly) -> Result<Deps, PagesError> {
         tenants,
         approvals: approvals.knowing(workflows.clone()),
         workflows,
+        scanners: Arc::default(),
         portals,
         store,
         clock,

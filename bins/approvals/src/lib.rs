@@ -11,6 +11,7 @@ mod particulars;
 mod refusal;
 mod role_book;
 mod routes;
+mod scanners;
 mod smtp;
 mod who;
 mod workers;

@@ -9,6 +9,7 @@ mod request;
 mod request_new;
 mod settings;
 mod signin;
+mod step_action;
 mod wording;
 
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         external::routes,
         mailbox::routes,
         settings::routes,
+        step_action::routes,
     ] {
         routes(config);
     }
@@ -55,7 +57,7 @@ pub(crate) fn build(folder: Option<PathBuf>) -> Result<Pages, PagesError> {
         Pages::builder(),
         "base.html", "error.html", "external-done.html", "external.html", "history.html", "home.html", "inbox.html",
         "link-ended.html", "link-invalid.html", "mailbox.html", "mark.html", "request-new.html", "request.html",
-        "settings.html", "signin.html",
+        "settings.html", "signin.html", "step-told.html", "step.html",
     )
     .messages("en", include_str!("../messages/en.yaml"))
     .messages("de", include_str!("../messages/de.yaml"))

@@ -28,6 +28,8 @@ pub enum RecordKind {
     Application,
     /// A just-in-time request.
     Jit,
+    /// A link that waits for its reader to log in, sealed.
+    Parked,
     /// The `jti` of an application token that was used.
     UsedToken,
 }
@@ -44,6 +46,7 @@ impl RecordKind {
             Self::Template => "template",
             Self::Application => "application",
             Self::Jit => "jit",
+            Self::Parked => "parked",
             Self::UsedToken => "used_token",
         }
     }

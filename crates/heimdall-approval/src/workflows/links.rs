@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use heimdall_token::crypto;
 use heimdall_token::link::{ActionLink, LinkAction, Opened};
 use heimdall_types::{AppId, ApprovalId, Fault, LinkId, Notice, StepId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,8 @@ use crate::state::{ApprovalState, Seat, State, Step, StepState, Vote};
 
 /// The longest life of a link in a mail, and the usual one.
 const MAIL_AT_MOST: Duration = Duration::from_secs(7 * 86_400);
+/// A link waits so long for its reader to log in.
+const PARKED: Duration = Duration::from_secs(15 * 60);
 const MAIL_DEFAULT: Duration = Duration::from_secs(86_400);
 
 /// A link as the API gives it out.
@@ -539,6 +542,36 @@ impl Workflows {
             ballot,
         )
         .await
+    }
+
+    /// Keeps a link while its reader logs in; gives the one-time handle.
+    ///
+    /// # Errors
+    /// Storage; `Corrupt` for a token that names no App.
+    pub async fn park(&self, token: &str) -> Result<String, Fault> {
+        let app = ActionLink::peek(token).and_then(|peek| peek.host_id.parse::<AppId>().ok());
+        let app = app.ok_or_else(|| Fault::Corrupt("a link without an App".to_owned()))?;
+        let handle = crypto::random_token(self.rng.as_ref(), 24);
+        let id = crypto::sha256_hex(handle.as_bytes());
+        let sealed = crypto::base64(&self.root.seal(&format!("parked/{id}"), token.as_bytes(), self.rng.as_ref()));
+        let until = self.clock.now().plus(PARKED);
+        let record = Record::new(&app, RecordKind::Parked, &id, &json!({ "sealed": sealed, "until": until }))?.found_by(&id);
+        self.put(vec![record], heimdall_types::Journal::default()).await?;
+        Ok(handle)
+    }
+
+    /// The link behind a handle; a second time there is none.
+    ///
+    /// # Errors
+    /// Storage.
+    pub async fn unpark(&self, handle: &str) -> Result<Option<String>, Fault> {
+        let id = crypto::sha256_hex(handle.as_bytes());
+        let Some(record) = self.archive.found(RecordKind::Parked, &id).await? else { return Ok(None) };
+        self.drop_record(&record.app_id, RecordKind::Parked, &id, heimdall_types::Journal::default()).await?;
+        let fresh = record.body.get("until").and_then(Value::as_i64).is_some_and(|until| self.clock.now().millis() < until);
+        let sealed = record.body.get("sealed").and_then(Value::as_str).and_then(crypto::from_base64);
+        let token = sealed.and_then(|sealed| self.root.open(&format!("parked/{id}"), &sealed).ok());
+        Ok(token.filter(|_| fresh).and_then(|token| String::from_utf8(token.to_vec()).ok()))
     }
 
     /// Takes back a link that the API gave out.
