@@ -89,6 +89,9 @@ async fn a_token_of_another_tenant_gets_the_answer_of_an_absent_one() {
             (_, "/apps/{app}/roles") => json!({"name": "x"}),
             (_, "/apps/{app}/users/{user}/roles") => json!({"role": "admin"}),
             (_, "/apps/{app}/permissions") => json!({"permission": "a:b"}),
+            (_, "/apps/{app}/webhooks/{webhook}/replay") => {
+                json!({"since": "2026-01-01T00:00:00Z"})
+            }
             (_, "/apps/{app}/credentials") => json!({"name": "x"}),
             (_, "/apps/{app}/webhooks") => json!({"url": "https://example.org/"}),
             (_, "/apps/{app}/roles/{role}/permissions") => json!({"permissions": []}),

@@ -432,8 +432,7 @@ fn put_webhook(c: &mut Conn<'_>, webhook: &Webhook) -> JobResult<()> {
     // What deliveries read: `[]` means every event.
     let all = webhook.events.iter().any(|event| event == "*");
     let events = serde_json::to_string(if all { &[][..] } else { &webhook.events[..] })?;
-    let sealed: Vec<&str> = webhook.secrets.iter().map(|secret| secret.sealed.as_str()).collect();
-    let secrets = serde_json::to_string(&sealed)?;
+    let secrets = serde_json::to_string(&webhook.secrets)?;
     let mutable = (
         webhooks::version.eq(version),
         webhooks::url.eq(&webhook.url),
