@@ -109,6 +109,8 @@ pub async fn assemble(outside: Outside, options: Options) -> Result<Deps, KeyRin
         base_url: options.base_url,
         prefix: options.prefix,
         replays: Default::default(),
-        pages: None,
+        pages: crate::console::pages(None)
+            .inspect_err(|error| tracing::error!(%error, "the console is off"))
+            .ok(),
     })
 }

@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 /// One file for all binaries; each reads what is common and its own section.
-#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Where everything is kept.
@@ -83,23 +83,6 @@ pub struct Api {
     /// Folder with own templates and languages for the pages.
     #[schema(value_type = Option<String>)]
     pub pages: Option<PathBuf>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            database: Database::default(),
-            root_key: None,
-            log: LogSettings::default(),
-            limits: LimitSettings::default(),
-            webhooks: WebhookRules::default(),
-            api: Api::default(),
-            resolver: None,
-            approvals: None,
-            proxy: None,
-            smtp: None,
-        }
-    }
 }
 
 impl Default for Database {

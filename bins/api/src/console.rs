@@ -74,7 +74,11 @@ enum Held {
     /// An admin key.
     Key(Secret),
     /// A user's tokens.
-    User { app: String, access: Secret, refresh: Option<Secret> },
+    User {
+        app: String,
+        access: Secret,
+        refresh: Option<Secret>,
+    },
 }
 
 struct Session {
@@ -110,11 +114,18 @@ impl Console {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|_, session| now < session.ends);
         if sessions.len() >= MAX_SESSIONS
-            && let Some(first) = sessions.iter().min_by_key(|(_, it)| it.ends).map(|(id, _)| id.clone())
+            && let Some(first) = sessions
+                .iter()
+                .min_by_key(|(_, it)| it.ends)
+                .map(|(id, _)| id.clone())
         {
             sessions.remove(&first);
         }
-        let session = Session { name, held, ends: now.plus(SESSION) };
+        let session = Session {
+            name,
+            held,
+            ends: now.plus(SESSION),
+        };
         sessions.insert(crypto::sha256_hex(cookie.as_bytes()), session);
         cookie
     }
@@ -134,7 +145,10 @@ impl Console {
     }
 
     fn close(&self, id: &str) {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.sessions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(id);
     }
 }
 

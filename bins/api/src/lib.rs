@@ -6,6 +6,7 @@
 mod answer;
 mod assembly;
 pub mod config;
+mod console;
 mod deps;
 mod idempotent;
 pub mod openapi;
@@ -30,6 +31,8 @@ pub use workers::Workers;
 
 /// Everything below `/heimdall` (or the prefix of `deps`), and the discovery document that lies beside it.
 pub fn app(deps: Deps) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 'static {
+    // Before the closure, which every worker runs: they share the sessions.
+    let console = console::Console::new(&deps);
     move |config| {
         let prefix = deps.prefix.clone();
         let store = deps.store.clone();
@@ -53,6 +56,11 @@ pub fn app(deps: Deps) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 
             web::scope(&prefix)
                 .configure(|config| health.routes(config))
                 .configure(openapi::routes)
+                .configure(|config| {
+                    if let Some(console) = console {
+                        config.app_data(console).configure(console::routes);
+                    }
+                })
                 .service(v1),
         );
     }

@@ -21,7 +21,11 @@ pub struct FieldError {
 ///
 /// What the caller sees (status, code, message, fields) and what the log says ([`Problem::because`]) are apart.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+// Boxed, because nearly every function here answers a `Result` that has no problem in it.
+#[derive(Debug, Clone)]
+struct Parts {
     status: StatusCode,
     code: Cow<'static, str>,
     message: Cow<'static, str>,
@@ -37,14 +41,14 @@ impl Problem {
         code: impl Into<Cow<'static, str>>,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self {
+        Self(Box::new(Parts {
             status,
             code: code.into(),
             message: message.into(),
             details: Vec::new(),
             headers: Vec::new(),
             extensions: Map::new(),
-        }
+        }))
     }
 
     /// 400: the request cannot be understood.
@@ -167,7 +171,7 @@ impl Problem {
     /// Names a field and what is wrong with it.
     #[must_use]
     pub fn field(mut self, field: impl Into<String>, reason: impl Into<String>) -> Self {
-        self.details.push(FieldError {
+        self.0.details.push(FieldError {
             field: field.into(),
             reason: reason.into(),
         });
@@ -177,21 +181,21 @@ impl Problem {
     /// Adds a header to the answer.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
+        self.0.headers.push((name, value));
         self
     }
 
     /// Puts a header in the place of one of the same name.
     #[must_use]
     pub fn replace_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.retain(|(known, _)| *known != name);
+        self.0.headers.retain(|(known, _)| *known != name);
         self.header(name, value)
     }
 
     /// Adds a member of the problem document beside the standard ones.
     #[must_use]
     pub fn extension(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.extensions.insert(name.to_owned(), value.into());
+        self.0.extensions.insert(name.to_owned(), value.into());
         self
     }
 
@@ -208,28 +212,28 @@ impl Problem {
     /// Writes the true cause to the log, here and once; the caller never sees it.
     #[must_use]
     pub fn because(self, cause: impl fmt::Display) -> Self {
-        tracing::error!(status = self.status.as_u16(), code = %self.code, cause = %cause, "request failed");
+        tracing::error!(status = self.0.status.as_u16(), code = %self.0.code, cause = %cause, "request failed");
         self
     }
 
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The stable code, for programs.
     pub fn code(&self) -> &str {
-        &self.code
+        &self.0.code
     }
 
     /// The sentence for people.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The fields that were refused.
     pub fn details(&self) -> &[FieldError] {
-        &self.details
+        &self.0.details
     }
 
     /// The document as it is sent.
@@ -238,15 +242,15 @@ impl Problem {
         body.insert("type".into(), "about:blank".into());
         body.insert(
             "title".into(),
-            self.status.canonical_reason().unwrap_or("Error").into(),
+            self.0.status.canonical_reason().unwrap_or("Error").into(),
         );
-        body.insert("status".into(), self.status.as_u16().into());
-        body.insert("detail".into(), self.message.as_ref().into());
+        body.insert("status".into(), self.0.status.as_u16().into());
+        body.insert("detail".into(), self.0.message.as_ref().into());
         body.insert(
             "error".into(),
-            serde_json::json!({"code": self.code, "message": self.message, "details": self.details}),
+            serde_json::json!({"code": self.0.code, "message": self.0.message, "details": self.0.details}),
         );
-        body.extend(self.extensions.clone());
+        body.extend(self.0.extensions.clone());
         Value::Object(body)
     }
 }
@@ -256,9 +260,9 @@ impl fmt::Display for Problem {
         write!(
             f,
             "{} {}: {}",
-            self.status.as_u16(),
-            self.code,
-            self.message
+            self.0.status.as_u16(),
+            self.0.code,
+            self.0.message
         )
     }
 }
@@ -267,16 +271,16 @@ impl std::error::Error for Problem {}
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut answer = HttpResponse::build(self.status);
+        let mut answer = HttpResponse::build(self.0.status);
         answer.insert_header((
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         ));
-        for (name, value) in &self.headers {
+        for (name, value) in &self.0.headers {
             answer.append_header((name.clone(), value.clone()));
         }
         answer.body(self.body().to_string())

@@ -1,4 +1,5 @@
 //! The listener and the edge, over real sockets.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::net::SocketAddr;
 use std::time::Duration;

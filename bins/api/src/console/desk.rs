@@ -28,7 +28,8 @@ pub(super) type Step<T> = Result<T, HttpResponse>;
 pub(super) fn dependencies(request: &HttpRequest) -> Step<(web::Data<Deps>, web::Data<Console>)> {
     let deps = request.app_data::<web::Data<Deps>>().cloned();
     let console = request.app_data::<web::Data<Console>>().cloned();
-    deps.zip(console).ok_or_else(|| Problem::internal("the application has no dependencies").error_response())
+    deps.zip(console)
+        .ok_or_else(|| Problem::internal("the application has no dependencies").error_response())
 }
 
 impl Desk {
@@ -50,7 +51,14 @@ impl Desk {
                 return Err(away());
             }
         };
-        Ok(Self { deps, console, caller, session, name, home })
+        Ok(Self {
+            deps,
+            console,
+            caller,
+            session,
+            name,
+            home,
+        })
     }
 
     /// As [`Desk::of`], for a posted form, whose token is checked.
@@ -58,9 +66,19 @@ impl Desk {
         let desk = Self::of(request).await?;
         let fields = Fields::read(body).map_err(|problem| problem.error_response())?;
         let given = fields.get("csrf").unwrap_or_default();
-        if desk.console.csrf.check(request, &desk.session, given).is_err() {
+        if desk
+            .console
+            .csrf
+            .check(request, &desk.session, given)
+            .is_err()
+        {
             let advice = "This form is not valid any more. Open the page again.";
-            return Err(desk.message(StatusCode::FORBIDDEN, "Nothing was changed", advice, "/console"));
+            return Err(desk.message(
+                StatusCode::FORBIDDEN,
+                "Nothing was changed",
+                advice,
+                "/console",
+            ));
         }
         Ok((desk, fields))
     }
@@ -79,11 +97,24 @@ impl Desk {
     }
 
     /// A page, with what every page shows around it.
-    pub(super) fn page(&self, name: &str, section: &str, app: Option<&str>, context: Value) -> HttpResponse {
+    pub(super) fn page(
+        &self,
+        name: &str,
+        section: &str,
+        app: Option<&str>,
+        context: Value,
+    ) -> HttpResponse {
         self.answer(StatusCode::OK, name, section, app, context)
     }
 
-    fn answer(&self, status: StatusCode, name: &str, section: &str, app: Option<&str>, mut context: Value) -> HttpResponse {
+    fn answer(
+        &self,
+        status: StatusCode,
+        name: &str,
+        section: &str,
+        app: Option<&str>,
+        mut context: Value,
+    ) -> HttpResponse {
         if let Some(members) = context.as_object_mut() {
             let viewer = json!({
                 "name": self.name, "operator": self.home.is_none(), "csrf": self.console.csrf.token(&self.session),
@@ -96,15 +127,32 @@ impl Desk {
     }
 
     /// A page of one sentence.
-    pub(super) fn message(&self, status: StatusCode, headline: &str, advice: &str, back: &str) -> HttpResponse {
+    pub(super) fn message(
+        &self,
+        status: StatusCode,
+        headline: &str,
+        advice: &str,
+        back: &str,
+    ) -> HttpResponse {
         let context = json!({"status": status.as_u16(), "headline": headline, "advice": advice, "back": back});
         self.answer(status, "message.html", "", None, context)
     }
 
     /// The page of a secret that is shown once.
-    pub(super) fn once(&self, app: Option<&str>, headline: &str, secrets: &[(&str, &str)], advice: &str, back: &str) -> HttpResponse {
-        let secrets: Vec<Value> = secrets.iter().map(|(label, text)| json!({"label": label, "text": text})).collect();
-        let context = json!({"headline": headline, "secrets": secrets, "advice": advice, "back": back});
+    pub(super) fn once(
+        &self,
+        app: Option<&str>,
+        headline: &str,
+        secrets: &[(&str, &str)],
+        advice: &str,
+        back: &str,
+    ) -> HttpResponse {
+        let secrets: Vec<Value> = secrets
+            .iter()
+            .map(|(label, text)| json!({"label": label, "text": text}))
+            .collect();
+        let context =
+            json!({"headline": headline, "secrets": secrets, "advice": advice, "back": back});
         self.page("once.html", "", app, context)
     }
 
@@ -115,10 +163,16 @@ impl Desk {
         let advice = match class {
             Class::NotFound => "There is nothing at this address.".to_owned(),
             Class::Forbidden => "You lack a permission for this. Ask an administrator.".to_owned(),
-            Class::Unavailable | Class::Internal => "It did not work this time. Try again in a minute.".to_owned(),
+            Class::Unavailable | Class::Internal => {
+                "It did not work this time. Try again in a minute.".to_owned()
+            }
             _ => format!("Refused: {text}."),
         };
-        let headline = if class == Class::NotFound { "Not found" } else { "Nothing was changed" };
+        let headline = if class == Class::NotFound {
+            "Not found"
+        } else {
+            "Nothing was changed"
+        };
         self.message(status, headline, &advice, "/console")
     }
 
@@ -129,15 +183,29 @@ impl Desk {
 
     /// The part of a list that the query names.
     pub(super) fn wanted(&self, fields: &Fields) -> PageRequest {
-        let cursor = fields.get("cursor").and_then(|text| Cursor::decode(text).ok());
-        PageRequest { limit: PageRequest::DEFAULT_LIMIT, cursor }
+        let cursor = fields
+            .get("cursor")
+            .and_then(|text| Cursor::decode(text).ok());
+        PageRequest {
+            limit: PageRequest::DEFAULT_LIMIT,
+            cursor,
+        }
     }
 }
 
-async fn who(deps: &Deps, console: &Console, session: &str, held: Held) -> Result<Caller, TenantError> {
+async fn who(
+    deps: &Deps,
+    console: &Console,
+    session: &str,
+    held: Held,
+) -> Result<Caller, TenantError> {
     let (app, access, refresh) = match held {
         Held::Key(key) => return deps.tenants.caller(key.expose()).await,
-        Held::User { app, access, refresh } => (app, access, refresh),
+        Held::User {
+            app,
+            access,
+            refresh,
+        } => (app, access, refresh),
     };
     match (deps.tenants.caller(access.expose()).await, refresh) {
         (Err(TenantError::Unauthenticated), Some(refresh)) => {
@@ -146,17 +214,38 @@ async fn who(deps: &Deps, console: &Console, session: &str, held: Held) -> Resul
                 refresh_token: Some(refresh),
                 ..TokenRequest::default()
             };
-            let answer = deps.tenants.token(&Caller::Anonymous, Some(&app), &ClientAuth::default(), &request).await?;
+            let answer = deps
+                .tenants
+                .token(
+                    &Caller::Anonymous,
+                    Some(&app),
+                    &ClientAuth::default(),
+                    &request,
+                )
+                .await?;
             let access = Secret::new(answer.access_token);
             let caller = deps.tenants.caller(access.expose()).await?;
-            console.renew(session, Held::User { app, access, refresh: answer.refresh_token.map(Secret::new) });
+            console.renew(
+                session,
+                Held::User {
+                    app,
+                    access,
+                    refresh: answer.refresh_token.map(Secret::new),
+                },
+            );
             Ok(caller)
         }
         (outcome, _) => outcome,
     }
 }
 
-pub(super) fn render(deps: &Deps, console: &Console, status: StatusCode, name: &str, mut context: Value) -> HttpResponse {
+pub(super) fn render(
+    deps: &Deps,
+    console: &Console,
+    status: StatusCode,
+    name: &str,
+    mut context: Value,
+) -> HttpResponse {
     if let Some(members) = context.as_object_mut() {
         members.insert("prefix".to_owned(), deps.prefix.as_str().into());
         members.insert("version".to_owned(), env!("CARGO_PKG_VERSION").into());
@@ -168,12 +257,18 @@ pub(super) fn render(deps: &Deps, console: &Console, status: StatusCode, name: &
 }
 
 pub(super) fn see_other(path: &str) -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((header::LOCATION, path.to_owned())).finish()
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, path.to_owned()))
+        .finish()
 }
 
 /// A list as templates want it.
 pub(super) fn rows<T: Serialize>(page: Page<T>) -> Value {
-    let data: Vec<Value> = page.data.into_iter().filter_map(|row| serde_json::to_value(row).ok()).collect();
+    let data: Vec<Value> = page
+        .data
+        .into_iter()
+        .filter_map(|row| serde_json::to_value(row).ok())
+        .collect();
     json!({"rows": data, "next": page.next_cursor})
 }
 

@@ -13,14 +13,24 @@ use super::{COOKIE, Held};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/signin").route(web::get().to(form)).route(web::post().to(enter)))
+        .service(
+            web::resource("/signin")
+                .route(web::get().to(form))
+                .route(web::post().to(enter)),
+        )
         .route("/signout", web::post().to(leave));
 }
 
 async fn form(request: HttpRequest) -> HttpResponse {
     steps!({
         let (deps, console) = dependencies(&request)?;
-        Ok(render(&deps, &console, StatusCode::OK, "signin.html", json!({"wrong": null, "filled_app": "", "filled_email": ""})))
+        Ok(render(
+            &deps,
+            &console,
+            StatusCode::OK,
+            "signin.html",
+            json!({"wrong": null, "filled_app": "", "filled_email": ""}),
+        ))
     })
 }
 
@@ -29,15 +39,38 @@ async fn enter(request: HttpRequest, edge: web::Data<Edge>, body: Bytes) -> Http
         let (deps, console) = dependencies(&request)?;
         let fields = Fields::read(&body).map_err(|problem| problem.error_response())?;
         let again = |status, wrong: &str| {
-            let (app, email) = (fields.get("app").unwrap_or_default(), fields.get("email").unwrap_or_default());
-            Err(render(&deps, &console, status, "signin.html", json!({"wrong": wrong, "filled_app": app, "filled_email": email})))
+            let (app, email) = (
+                fields.get("app").unwrap_or_default(),
+                fields.get("email").unwrap_or_default(),
+            );
+            Err(render(
+                &deps,
+                &console,
+                status,
+                "signin.html",
+                json!({"wrong": wrong, "filled_app": app, "filled_email": email}),
+            ))
         };
         if !same_origin(&request) {
-            return again(StatusCode::FORBIDDEN, "Nothing was done. Send the form from this page.");
+            return again(
+                StatusCode::FORBIDDEN,
+                "Nothing was done. Send the form from this page.",
+            );
         }
-        let account = format!("{}/{}", fields.get("app").unwrap_or_default(), fields.get("email").unwrap_or_default().to_ascii_lowercase());
-        if edge.counters().login(edge.source_of(&request), &account).is_err() {
-            return again(StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Wait a minute.");
+        let account = format!(
+            "{}/{}",
+            fields.get("app").unwrap_or_default(),
+            fields.get("email").unwrap_or_default().to_ascii_lowercase()
+        );
+        if edge
+            .counters()
+            .login(edge.source_of(&request), &account)
+            .is_err()
+        {
+            return again(
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many attempts. Wait a minute.",
+            );
         }
         let outcome = match fields.get("key") {
             Some(key) => by_key(&deps, key).await,
@@ -46,15 +79,30 @@ async fn enter(request: HttpRequest, edge: web::Data<Edge>, body: Bytes) -> Http
         let (name, held) = match outcome {
             Ok(known) => known,
             Err(error) if error.class() == Class::Throttled => {
-                return again(StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Wait a minute.");
+                return again(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "Too many attempts. Wait a minute.",
+                );
             }
-            Err(TenantError::Fault(_)) => return again(StatusCode::SERVICE_UNAVAILABLE, "It did not work this time. Try again."),
-            Err(_) => return again(StatusCode::UNAUTHORIZED, "That did not match. Nobody was signed in."),
+            Err(TenantError::Fault(_)) => {
+                return again(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "It did not work this time. Try again.",
+                );
+            }
+            Err(_) => {
+                return again(
+                    StatusCode::UNAUTHORIZED,
+                    "That did not match. Nobody was signed in.",
+                );
+            }
         };
         let value = console.open(name, held, &*deps.clock, &*deps.rng);
         let mut home = see_other(&format!("{}/console", deps.prefix));
         home.add_cookie(&cookie::session(COOKIE, value, console.encrypted, None))
-            .map_err(|error| heimdall_server::Problem::internal(error.to_string()).error_response())?;
+            .map_err(|error| {
+                heimdall_server::Problem::internal(error.to_string()).error_response()
+            })?;
         Ok(home)
     })
 }
@@ -67,10 +115,23 @@ async fn by_key(deps: &crate::Deps, key: &str) -> Result<(String, Held), TenantE
     Ok(("operator".to_owned(), Held::Key(Secret::new(key))))
 }
 
-async fn by_password(deps: &crate::Deps, request: &HttpRequest, fields: &Fields) -> Result<(String, Held), TenantError> {
-    let (app, email) = fields.get("app").zip(fields.get("email")).ok_or(TenantError::Unauthenticated)?;
-    let login = Login { email: email.to_owned(), password: Secret::new(fields.raw("password")) };
-    let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+async fn by_password(
+    deps: &crate::Deps,
+    request: &HttpRequest,
+    fields: &Fields,
+) -> Result<(String, Held), TenantError> {
+    let (app, email) = fields
+        .get("app")
+        .zip(fields.get("email"))
+        .ok_or(TenantError::Unauthenticated)?;
+    let login = Login {
+        email: email.to_owned(),
+        password: Secret::new(fields.raw("password")),
+    };
+    let agent = request
+        .headers()
+        .get(header::USER_AGENT)
+        .and_then(|value| value.to_str().ok());
     let tokens = match deps.tenants.login(app, login, agent).await {
         // Which Apps there are is nobody's business.
         Err(TenantError::NotFound) => return Err(TenantError::Unauthenticated),

@@ -102,12 +102,13 @@ async fn audit(
         .map_err(problem)?;
     let wanted = query.0;
     let page = page_request(wanted.limit, wanted.cursor.as_deref())?;
-    let mut filter = AuditFilter::default();
-    filter.action = wanted.action;
-    filter.target = wanted.target;
-    filter.actor = wanted.actor;
-    filter.since = moment("since", wanted.since)?;
-    filter.until = moment("until", wanted.until)?;
+    let filter = AuditFilter {
+        action: wanted.action,
+        target: wanted.target,
+        actor: wanted.actor,
+        since: moment("since", wanted.since)?,
+        until: moment("until", wanted.until)?,
+    };
     Ok(listing(
         &request,
         deps.store.audit(Some(&app), &filter, &page).await?,
