@@ -814,6 +814,32 @@ impl Approvals {
         Err(Fault::Conflict.into())
     }
 
+    /// Asks for the roles of a running request for longer: a request of its own, decided by the same people, whose
+    /// grants begin where the present ones end.
+    ///
+    /// # Errors
+    /// `NotFound`; `Decided` when nothing of the request runs; `Invalid` naming the field.
+    pub async fn extend(
+        &self,
+        app: &AppId,
+        id: &RequestId,
+        minutes: u32,
+        justification: Option<String>,
+    ) -> Result<Request, ApprovalError> {
+        let request = self.request(app, id).await?;
+        let grants = self.grants.grants_of(app, id).await?;
+        let ends = grants.iter().filter(|grant| grant.state.is_live()).map(|grant| grant.ends_at).max();
+        let Some(ends) = ends else { return Err(ApprovalError::Decided(request.state)) };
+        let ask = Ask {
+            roles: request.roles.iter().map(|role| role.name.clone()).collect(),
+            justification: justification.unwrap_or(request.justification),
+            minutes,
+            start: Start::At(ends),
+            resource: request.resource,
+        };
+        self.ask(app, request.requester, ask).await
+    }
+
     /// Ends every live grant of an approved request before its time.
     ///
     /// # Errors

@@ -23,6 +23,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         )
         .route("/v1/apps/{app}/requests/{id}", web::get().to(show))
         .route("/v1/apps/{app}/requests/{id}/cancel", web::post().to(cancel))
+        .route("/v1/apps/{app}/requests/{id}/extend", web::post().to(extend))
         .route("/v1/apps/{app}/requests/{id}/terminate", web::post().to(terminate));
 }
 
@@ -129,6 +130,28 @@ async fn terminate(deps: With, who: Who, path: web::Path<(String, String)>) -> A
     let request = own(&deps, &who, &path.0, &path.1).await?;
     let ended = deps.approvals.terminate(&request.app_id, &request.id, &who.actor()).await.map_err(problem)?;
     Ok(HttpResponse::Ok().json(view(&ended)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Longer {
+    duration_minutes: i64,
+    justification: Option<String>,
+}
+
+async fn extend(deps: With, who: Who, path: web::Path<(String, String)>, body: Json<Longer>) -> Answer {
+    let request = visible(&deps, &who, &path.0, &path.1).await?;
+    if who.user() != Some(&request.requester.id) {
+        return Err(Problem::forbidden("not_yours", "only its requester asks for longer"));
+    }
+    let minutes = u32::try_from(body.0.duration_minutes)
+        .map_err(|_| Problem::unprocessable("duration_minutes", "must be at least 1"))?;
+    let longer = deps.approvals.extend(&request.app_id, &request.id, minutes, body.0.justification).await;
+    let mut shown = view(&longer.map_err(problem)?);
+    if let Some(members) = shown.as_object_mut() {
+        members.insert("extends".to_owned(), json!(request.id));
+    }
+    Ok(HttpResponse::Created().json(shown))
 }
 
 // Its requester, or whoever may end what others have.

@@ -5,3 +5,4 @@ mod links;
 mod pages;
 mod settings;
 mod stage;
+mod workflows;
