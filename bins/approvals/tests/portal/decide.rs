@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::stage::{ADMIN, REQUESTER, Stage};
+use crate::stage::{ADMIN, COLLEAGUE, REQUESTER, Stage};
 
 #[actix_web::test]
 async fn a_role_that_is_asked_for_is_approved_by_bearer_and_granted() {
@@ -10,21 +10,42 @@ async fn a_role_that_is_asked_for_is_approved_by_bearer_and_granted() {
     let session = asked["session_id"].as_i64().unwrap();
     let token = stage.mail_token().await;
 
-    let pending = stage.call("GET", "/api/pending-approvals", &token, Value::Null).await.expect(200);
-    assert!(pending.text.contains(&session.to_string()), "{}", pending.text);
+    let pending = stage
+        .call("GET", "/api/pending-approvals", &token, Value::Null)
+        .await
+        .expect(200);
+    assert!(
+        pending.text.contains(&session.to_string()),
+        "{}",
+        pending.text
+    );
     let path = format!("/api/pending-approvals/{session}/approve");
-    let done = stage.call("POST", &path, &token, Value::Null).await.expect(200).json();
+    let done = stage
+        .call("POST", &path, &token, Value::Null)
+        .await
+        .expect(200)
+        .json();
     assert_eq!(done["state"], "APPROVED");
     assert_eq!(done["sessionId"], session);
-    stage.call("POST", &path, &token, Value::Null).await.expect(200);
+    stage
+        .call("POST", &path, &token, Value::Null)
+        .await
+        .expect(200);
     let other = json!({ "sessionId": session, "denialReason": "no" });
-    let late = stage.call("POST", "/api/pending-approvals/deny", &token, other).await.expect(409);
+    let late = stage
+        .call("POST", "/api/pending-approvals/deny", &token, other)
+        .await
+        .expect(409);
     assert!(late.text.contains("APPROVED"), "{}", late.text);
 
     assert_eq!(stage.state_of(&asked["id"]).await, "APPROVED");
     stage.mail(REQUESTER, "Approved: billing-admin").await;
     let requester = stage.token("acme", REQUESTER).await;
-    let grants = stage.call("GET", "/v1/apps/acme/grants", &requester, Value::Null).await.expect(200).json();
+    let grants = stage
+        .call("GET", "/v1/apps/acme/grants", &requester, Value::Null)
+        .await
+        .expect(200)
+        .json();
     assert_eq!(grants["data"][0]["role"], "billing-admin");
     assert_eq!(grants["data"][0]["state"], "Active");
 }
@@ -37,21 +58,37 @@ async fn a_denial_needs_a_reason_and_tells_it() {
     let token = stage.mail_token().await;
     let deny = |reason: Value| json!({ "sessionId": session.to_string(), "denialReason": reason });
     let path = "/api/pending-approvals/deny";
-    let silent = stage.call("POST", path, &token, deny(json!("  "))).await.expect(422);
+    let silent = stage
+        .call("POST", path, &token, deny(json!("  ")))
+        .await
+        .expect(422);
     assert_eq!(silent.field(), "denialReason");
-    let without = stage.call("POST", path, &token, json!({ "sessionId": session })).await.expect(422);
+    let without = stage
+        .call("POST", path, &token, json!({ "sessionId": session }))
+        .await
+        .expect(422);
     assert_eq!(without.field(), "denialReason");
-    let done = stage.call("POST", path, &token, deny(json!("not this week"))).await.expect(200).json();
+    let done = stage
+        .call("POST", path, &token, deny(json!("not this week")))
+        .await
+        .expect(200)
+        .json();
     assert_eq!(done["state"], "DENIED");
     assert_eq!(stage.state_of(&asked["id"]).await, "DENIED");
-    assert!(stage.mail(REQUESTER, "Denied").await.contains("not this week"));
+    assert!(
+        stage
+            .mail(REQUESTER, "Denied")
+            .await
+            .contains("not this week")
+    );
 }
 
 #[actix_web::test]
 async fn bad_requests_name_the_field_and_leave_nothing() {
     let stage = Stage::new().await;
     let token = stage.token("acme", REQUESTER).await;
-    let good = json!({ "roles": ["billing-admin"], "justification": "why", "duration_minutes": 60 });
+    let good =
+        json!({ "roles": ["billing-admin"], "justification": "why", "duration_minutes": 60 });
     for (name, value, status, field) in [
         ("roles", json!(["nonsense"]), 422, "roles"),
         ("roles", json!(["reader"]), 422, "roles"),
@@ -65,11 +102,21 @@ async fn bad_requests_name_the_field_and_leave_nothing() {
     ] {
         let mut body = good.clone();
         body[name] = value;
-        let reply = stage.call("POST", "/v1/apps/acme/requests", &token, body.clone()).await;
+        let reply = stage
+            .call("POST", "/v1/apps/acme/requests", &token, body.clone())
+            .await;
         assert!(reply.field().starts_with(field), "{body}: {}", reply.text);
-        assert!(reply.status == status || (status == 422 && reply.status == 400), "{body}: {}", reply.text);
+        assert!(
+            reply.status == status || (status == 422 && reply.status == 400),
+            "{body}: {}",
+            reply.text
+        );
     }
-    let list = stage.call("GET", "/v1/apps/acme/requests", &token, Value::Null).await.expect(200).json();
+    let list = stage
+        .call("GET", "/v1/apps/acme/requests", &token, Value::Null)
+        .await
+        .expect(200)
+        .json();
     assert_eq!(list["data"], json!([]));
 }
 
@@ -80,7 +127,11 @@ async fn one_denial_ends_the_whole_session_and_two_approvers_are_both_needed() {
     let session = asked["session_id"].as_i64().unwrap();
     let token = stage.mail_token().await;
     let path = format!("/api/pending-approvals/{session}/approve");
-    let done = stage.call("POST", &path, &token, Value::Null).await.expect(200).json();
+    let done = stage
+        .call("POST", &path, &token, Value::Null)
+        .await
+        .expect(200)
+        .json();
     assert_eq!(done["state"], "CREATED", "the other role still waits");
 
     let cookie = stage.sign_in(ADMIN).await;
@@ -89,10 +140,17 @@ async fn one_denial_ends_the_whole_session_and_two_approvers_are_both_needed() {
     let csrf = inbox.hidden("csrf");
     let id = asked["id"].as_str().unwrap();
     let deny = format!("/requests/{id}/deny");
-    stage.form(&deny, &cookie, &[("csrf", &csrf), ("denialReason", "no")]).await.expect(303);
+    stage
+        .form(&deny, &cookie, &[("csrf", &csrf), ("denialReason", "no")])
+        .await
+        .expect(303);
     assert_eq!(stage.state_of(&asked["id"]).await, "DENIED");
     let requester = stage.token("acme", REQUESTER).await;
-    let grants = stage.call("GET", "/v1/apps/acme/grants", &requester, Value::Null).await.expect(200).json();
+    let grants = stage
+        .call("GET", "/v1/apps/acme/grants", &requester, Value::Null)
+        .await
+        .expect(200)
+        .json();
     assert_eq!(grants["data"], json!([]), "nothing was granted");
 }
 
@@ -103,7 +161,10 @@ async fn events_tell_each_state_once_and_end() {
     let session = asked["session_id"].as_i64().unwrap();
     let mail = stage.mail_token().await;
     let token = stage.token("acme", REQUESTER).await;
-    let path = format!("/v1/apps/acme/requests/{}/events", asked["id"].as_str().unwrap());
+    let path = format!(
+        "/v1/apps/acme/requests/{}/events",
+        asked["id"].as_str().unwrap()
+    );
     let approve = format!("/api/pending-approvals/{session}/approve");
     let (events, _) = futures_util::join!(
         stage.call("GET", &path, &token, Value::Null),
@@ -114,7 +175,12 @@ async fn events_tell_each_state_once_and_end() {
         .text
         .lines()
         .filter_map(|line| line.strip_prefix("data: "))
-        .map(|data| serde_json::from_str::<Value>(data).unwrap()["state"].as_str().unwrap().to_owned())
+        .map(|data| {
+            serde_json::from_str::<Value>(data).unwrap()["state"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
         .collect();
     assert_eq!(states, ["CREATED", "APPROVED"]);
 }
@@ -125,14 +191,41 @@ async fn a_revoked_grant_is_gone_at_once() {
     let asked = stage.ask(&["billing-admin"]).await;
     let mail = stage.mail_token().await;
     let approve = format!("/api/pending-approvals/{}/approve", asked["session_id"]);
-    stage.call("POST", &approve, &mail, Value::Null).await.expect(200);
+    stage
+        .call("POST", &approve, &mail, Value::Null)
+        .await
+        .expect(200);
     let requester = stage.token("acme", REQUESTER).await;
-    let grants = stage.call("GET", "/v1/apps/acme/grants", &requester, Value::Null).await.expect(200).json();
-    let revoke = format!("/v1/apps/acme/grants/{}/revoke", grants["data"][0]["id"].as_str().unwrap());
-    stage.call("POST", &revoke, &requester, Value::Null).await.expect(403);
+    let grants = stage
+        .call("GET", "/v1/apps/acme/grants", &requester, Value::Null)
+        .await
+        .expect(200)
+        .json();
+    let revoke = format!(
+        "/v1/apps/acme/grants/{}/revoke",
+        grants["data"][0]["id"].as_str().unwrap()
+    );
+    let stranger = stage.token("acme", COLLEAGUE).await;
+    stage
+        .call("POST", &revoke, &stranger, Value::Null)
+        .await
+        .expect(404);
     let admin = stage.token("acme", ADMIN).await;
-    let revoked = stage.call("POST", &revoke, &admin, Value::Null).await.expect(200).json();
+    let revoked = stage
+        .call("POST", &revoke, &admin, Value::Null)
+        .await
+        .expect(200)
+        .json();
     assert_eq!(revoked["state"], "Revoked");
-    let live = stage.call("GET", "/v1/apps/acme/grants?active=true", &requester, Value::Null).await.expect(200).json();
+    let live = stage
+        .call(
+            "GET",
+            "/v1/apps/acme/grants?active=true",
+            &requester,
+            Value::Null,
+        )
+        .await
+        .expect(200)
+        .json();
     assert_eq!(live["data"], json!([]));
 }

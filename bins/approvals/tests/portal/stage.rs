@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 pub(crate) const REQUESTER: &str = "mara@acme.example";
+pub(crate) const COLLEAGUE: &str = "jo@acme.example";
 pub(crate) const ADMIN: &str = "ada@acme.example";
 pub(crate) const APPROVER: &str = "owner@elsewhere.example";
 
@@ -43,13 +44,20 @@ impl Reply {
     }
 
     pub(crate) fn field(&self) -> String {
-        self.json()["error"]["details"][0]["field"].as_str().unwrap_or_default().to_owned()
+        self.json()["error"]["details"][0]["field"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// The value of a hidden field of the page.
     pub(crate) fn hidden(&self, name: &str) -> String {
         let marker = format!("name=\"{name}\" value=\"");
-        let rest = self.text.split(&marker).nth(1).unwrap_or_else(|| panic!("no field `{name}`: {}", self.text));
+        let rest = self
+            .text
+            .split(&marker)
+            .nth(1)
+            .unwrap_or_else(|| panic!("no field `{name}`: {}", self.text));
         rest.split('"').next().unwrap_or_default().to_owned()
     }
 
@@ -87,11 +95,15 @@ impl Stage {
             passwords: Arc::new(HashingPool::new(Hasher::weak(), rng.clone())),
             rng: rng.clone(),
         };
-        let tenants = heimdall_api::assemble(outside, Options::at("http://api.example")).await.unwrap().tenants;
+        let tenants = heimdall_api::assemble(outside, Options::at("http://api.example"))
+            .await
+            .unwrap()
+            .tenants;
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let number = STAGES.fetch_add(1, Ordering::SeqCst);
-        let mails = std::env::temp_dir().join(format!("heimdall-portal-{}-{number}", std::process::id()));
+        let mails =
+            std::env::temp_dir().join(format!("heimdall-portal-{}-{number}", std::process::id()));
         let deps = assemble(Assembly {
             tenants,
             store,
@@ -105,11 +117,26 @@ impl Stage {
         .unwrap();
         let url = Secret::new(format!("file://{}", mails.display()));
         let mailer = mailer(&url, "Heimdall <heimdall@acme.example>").unwrap();
-        let workers = Workers::start(&deps, mailer, Arc::new(Messages::new(Language::English, "acme.example").unwrap()));
-        let settings = ListenSettings { workers: 1, ..ListenSettings::default() };
+        let workers = Workers::start(
+            &deps,
+            mailer,
+            Arc::new(Messages::new(Language::English, "acme.example").unwrap()),
+        );
+        let settings = ListenSettings {
+            workers: 1,
+            ..ListenSettings::default()
+        };
         let edge = edge(&LimitSettings::off(), Sources::default(), false);
         let running = Server::listen(listener, &settings, edge, app(deps.clone())).unwrap();
-        let admin_key = deps.tenants.create_admin_key(&Caller::System, NewAdminKey { name: "tests".into() }).await;
+        let admin_key = deps
+            .tenants
+            .create_admin_key(
+                &Caller::System,
+                NewAdminKey {
+                    name: "tests".into(),
+                },
+            )
+            .await;
         let stage = Self {
             admin_key: admin_key.unwrap().key,
             deps,
@@ -125,7 +152,10 @@ impl Stage {
     /// An App with its people and roles, and an open portal.
     pub(crate) async fn furnish(&self, name: &str) {
         let (tenants, system) = (&self.deps.tenants, Caller::System);
-        let new = NewApp { name: name.to_owned(), display_name: None };
+        let new = NewApp {
+            name: name.to_owned(),
+            display_name: None,
+        };
         let app = tenants.create_app(&system, new).await.unwrap();
         let roles = [
             json!({ "name": "reader", "permissions": ["billing:read"] }),
@@ -147,16 +177,34 @@ impl Stage {
             let role: NewRole = serde_json::from_value(role).unwrap();
             tenants.create_role(&system, name, role).await.unwrap();
         }
-        for (email, shown, role) in [(REQUESTER, "Mara Lindqvist", "reader"), (ADMIN, "Ada Admin", "admin")] {
+        let people = [
+            (REQUESTER, "Mara Lindqvist", "reader"),
+            (COLLEAGUE, "Jo", "reader"),
+            (ADMIN, "Ada Admin", "admin"),
+        ];
+        for (email, shown, role) in people {
             let user = json!({ "email": email, "display_name": shown, "password": PASSWORD, "role": role });
             let user: NewUser = serde_json::from_value(user).unwrap();
             tenants.create_user(&system, name, user).await.unwrap();
         }
-        self.deps.portals.ensure(&app.id, &self.deps.base_url).await.unwrap();
+        self.deps
+            .portals
+            .ensure(&app.id, &self.deps.base_url)
+            .await
+            .unwrap();
     }
 
-    pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Reply {
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n",
+            self.address
+        );
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -164,7 +212,10 @@ impl Stage {
             head.push_str(&format!("content-length: {}\r\n", body.len()));
         }
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(format!("{head}\r\n{body}").as_bytes()).await.unwrap();
+        stream
+            .write_all(format!("{head}\r\n{body}").as_bytes())
+            .await
+            .unwrap();
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;
         parse(&String::from_utf8_lossy(&answer))
@@ -175,8 +226,14 @@ impl Stage {
     }
 
     pub(crate) async fn form(&self, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Reply {
-        let body: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-        let headers = [("content-type", "application/x-www-form-urlencoded"), ("cookie", cookie)];
+        let body: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| format!("{name}={}", encoded(value)))
+            .collect();
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("cookie", cookie),
+        ];
         self.send("POST", path, &headers, &body.join("&")).await
     }
 
@@ -193,34 +250,62 @@ impl Stage {
 
     /// Signs in by the form; gives the cookie.
     pub(crate) async fn sign_in(&self, email: &str) -> String {
-        let fields = [("next", "/"), ("app", "acme"), ("email", email), ("password", PASSWORD)];
+        let fields = [
+            ("next", "/"),
+            ("app", "acme"),
+            ("email", email),
+            ("password", PASSWORD),
+        ];
         let reply = self.form("/login", "", &fields).await.expect(303);
-        let cookie = reply.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
+        let cookie = reply
+            .header("set-cookie")
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         assert!(cookie.starts_with("heimdall_session="), "{cookie}");
         cookie
     }
 
     /// An access token of a user of the App.
     pub(crate) async fn token(&self, app: &str, email: &str) -> String {
-        let login = serde_json::from_value(json!({ "email": email, "password": PASSWORD })).unwrap();
-        self.deps.tenants.login(app, login, None).await.unwrap().access_token
+        let login =
+            serde_json::from_value(json!({ "email": email, "password": PASSWORD })).unwrap();
+        self.deps
+            .tenants
+            .login(app, login, None)
+            .await
+            .unwrap()
+            .access_token
     }
 
     /// Asks for roles by JSON; gives the request.
     pub(crate) async fn ask(&self, roles: &[&str]) -> Value {
         let token = self.token("acme", REQUESTER).await;
-        let body = json!({ "roles": roles, "justification": "INC-7: refund", "duration_minutes": 60 });
-        self.call("POST", "/v1/apps/acme/requests", &token, body).await.expect(201).json()
+        let body =
+            json!({ "roles": roles, "justification": "INC-7: refund", "duration_minutes": 60 });
+        self.call("POST", "/v1/apps/acme/requests", &token, body)
+            .await
+            .expect(201)
+            .json()
     }
 
     /// Waits for a mail to this address whose subject has `subject`; gives its text without soft line breaks.
     pub(crate) async fn mail(&self, to: &str, subject: &str) -> String {
         for _ in 0..400 {
-            let entries = std::fs::read_dir(&self.mails).into_iter().flatten().flatten();
-            for path in entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "eml")) {
+            let entries = std::fs::read_dir(&self.mails)
+                .into_iter()
+                .flatten()
+                .flatten();
+            for path in entries
+                .map(|entry| entry.path())
+                .filter(|path| path.extension().is_some_and(|e| e == "eml"))
+            {
                 let raw = std::fs::read_to_string(path).unwrap_or_default();
                 let read = heimdall_transport::read_mail(&raw);
-                if let Some(mail) = read.filter(|mail| mail.to == to && mail.subject.contains(subject)) {
+                if let Some(mail) =
+                    read.filter(|mail| mail.to == to && mail.subject.contains(subject))
+                {
                     return mail.text;
                 }
             }
@@ -232,14 +317,24 @@ impl Stage {
     /// The token of the approver's mail about a request.
     pub(crate) async fn mail_token(&self) -> String {
         let text = self.mail(APPROVER, "asks for").await;
-        let rest = text.split("/external-approval?token=").nth(1).unwrap_or_else(|| panic!("no link: {text}"));
-        rest.split_whitespace().next().unwrap_or_default().to_owned()
+        let rest = text
+            .split("/external-approval?token=")
+            .nth(1)
+            .unwrap_or_else(|| panic!("no link: {text}"));
+        rest.split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     pub(crate) async fn state_of(&self, id: &Value) -> String {
         let token = self.token("acme", REQUESTER).await;
         let path = format!("/v1/apps/acme/requests/{}", id.as_str().unwrap());
-        let found = self.call("GET", &path, &token, Value::Null).await.expect(200).json();
+        let found = self
+            .call("GET", &path, &token, Value::Null)
+            .await
+            .expect(200)
+            .json();
         found["state"].as_str().unwrap_or_default().to_owned()
     }
 }
@@ -247,7 +342,9 @@ impl Stage {
 fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+                char::from(byte).to_string()
+            }
             other => format!("%{other:02X}"),
         })
         .collect()
@@ -256,14 +353,27 @@ fn encoded(text: &str) -> String {
 fn parse(answer: &str) -> Reply {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
     let mut lines = head.lines();
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
+    let status = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1))
+        .and_then(|code| code.parse().ok());
     let headers: BTreeMap<String, String> = lines
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
-    let chunked = headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked");
-    let text = if chunked { unchunked(body) } else { body.to_owned() };
-    Reply { status: status.unwrap_or(0), headers, text }
+    let chunked = headers
+        .get("transfer-encoding")
+        .is_some_and(|coding| coding == "chunked");
+    let text = if chunked {
+        unchunked(body)
+    } else {
+        body.to_owned()
+    };
+    Reply {
+        status: status.unwrap_or(0),
+        headers,
+        text,
+    }
 }
 
 fn unchunked(mut body: &str) -> String {
@@ -273,7 +383,9 @@ fn unchunked(mut body: &str) -> String {
         if size == 0 {
             break;
         }
-        let Some((chunk, after)) = rest.split_at_checked(size) else { break };
+        let Some((chunk, after)) = rest.split_at_checked(size) else {
+            break;
+        };
         out.push_str(chunk);
         body = after.trim_start_matches("\r\n");
     }
