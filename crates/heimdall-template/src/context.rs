@@ -1,7 +1,9 @@
 //! What functions see of a render: limits, the outside world, written maps.
 
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
+#[cfg(feature = "keygen")]
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
 
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -90,6 +92,7 @@ impl<'r> Context<'r> {
         Ok(Time::utc(i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos()))
     }
 
+    #[cfg(feature = "keygen")]
     pub(crate) fn system_now(&self) -> Result<SystemTime, CallError> {
         Ok(self.environment()?.now())
     }

@@ -21,6 +21,14 @@ pub(crate) fn write_value(value: &Value<'_>, out: &mut dyn Sink) -> Result<(), C
     }
 }
 
+/// Writes the value of an action: what a pointer points to, unless it has a method for it.
+pub(crate) fn write_printable(value: &Value<'_>, out: &mut dyn Sink) -> Result<(), CallError> {
+    match value {
+        Value::Object(_) | Value::Shared(_) => Printer::new(out).print_pointed(value),
+        value => write_value(value, out),
+    }
+}
+
 /// What `%v` gives, for messages.
 pub(crate) fn display(value: &Value<'_>) -> String {
     const LONGEST: usize = 4096;

@@ -6,6 +6,7 @@ mod document;
 mod engine;
 mod error;
 mod fmt;
+mod fold;
 mod functions;
 mod jsonl;
 mod lex;

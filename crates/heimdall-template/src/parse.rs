@@ -3,6 +3,7 @@
 mod pipeline;
 
 use crate::engine::Settings;
+use crate::fold;
 use crate::lex::{Keyword, LexError, Lexer, Token, TokenKind};
 use crate::program::{Command, Definition, ExprId, Op, PipeId, Program, Run, Source, Span, StrId};
 use crate::{Error, ErrorKind, strconv};
@@ -17,6 +18,7 @@ pub(crate) fn parse(settings: &Settings, sources: &[(&str, &str)]) -> Result<Pro
         if u32::try_from(text.len()).is_err() {
             return Err(Error::new(ErrorKind::Parse, "text of four gigabytes or more".into()));
         }
+        program.pipe_sources.push(program.pipes.len() as u32);
         program.sources.push(Source { name: (*name).to_owned(), text: (*text).to_owned() });
         let mut parser = Parser::new(settings, &mut program, index, text);
         let result = parser.text_of(name);
@@ -28,6 +30,7 @@ pub(crate) fn parse(settings: &Settings, sources: &[(&str, &str)]) -> Result<Pro
                 .at(name, text, start, end)
         })?;
     }
+    fold::fold(settings, &mut program);
     Ok(program)
 }
 
@@ -66,13 +69,12 @@ enum End {
 /// Names that a body sees, and where in the stack of names they begin.
 struct Frame<'s> {
     variables: Vec<&'s str>,
-    slots: usize,
     range_depth: usize,
 }
 
 impl Frame<'_> {
     fn new() -> Self {
-        Self { variables: vec!["$"], slots: 1, range_depth: 0 }
+        Self { variables: vec!["$"], range_depth: 0 }
     }
 }
 
@@ -393,7 +395,7 @@ impl<'p, 's> Parser<'p, 's> {
             _ => false,
         });
         let definition =
-            Definition { name, body, source: self.source_index, slots: self.frame.slots, empty };
+            Definition { name, body, source: self.source_index, empty };
         match self.program.definitions.iter_mut().find(|known| known.name == definition.name) {
             None => self.program.definitions.push(definition),
             // Another text may redefine what an earlier one defined, as Go's associated templates do.

@@ -131,8 +131,6 @@ pub(crate) struct Definition {
     pub(crate) body: Run,
     /// Which of the sources its spans belong to.
     pub(crate) source: usize,
-    /// How many variables its frame needs.
-    pub(crate) slots: usize,
     /// Only blanks and comments.
     pub(crate) empty: bool,
 }
@@ -151,6 +149,8 @@ pub(crate) struct Program {
     pub(crate) definitions: Vec<Definition>,
     pub(crate) ops: Vec<Op>,
     pub(crate) pipes: Vec<Pipe>,
+    /// The first pipe of each source.
+    pub(crate) pipe_sources: Vec<u32>,
     pub(crate) commands: Vec<Command>,
     pub(crate) args: Vec<ExprId>,
     pub(crate) exprs: Vec<Expr>,

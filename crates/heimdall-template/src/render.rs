@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::context::Context;
 use crate::engine::Settings;
-use crate::fmt::write_value;
+use crate::fmt::write_printable;
 use crate::functions::{self, Body, FunctionId};
 use crate::program::{Definition, ExprKind, Op, Pipe, PipeId, Program, Run, Span, StrId};
 use crate::sink::Output;
@@ -37,6 +37,26 @@ pub(crate) fn render<'r>(
     };
     renderer.definition(definition, data)?;
     renderer.out.finish().map_err(Error::from)
+}
+
+/// The value of a pipeline that depends on no data; `None` when it cannot be computed.
+pub(crate) fn constant<'r>(
+    settings: &'r Settings,
+    program: &'r Program,
+    source: usize,
+    pipe: usize,
+) -> Option<Value<'r>> {
+    let source = program.sources.get(source)?;
+    let mut nowhere = String::new();
+    let mut renderer = Renderer {
+        cx: Context::new(settings, Some(program)),
+        program,
+        out: Output::new(&mut nowhere, 0, RenderOptions::default()),
+        calls: 0,
+        depth: 0,
+    };
+    let mut frame = Frame { source: &source.text, name: "", root: Value::Missing, variables: Vec::new() };
+    renderer.pipe(&mut frame, &Value::Missing, PipeId(pipe as u32)).ok()
 }
 
 struct Renderer<'r, 'o> {
@@ -212,7 +232,7 @@ impl<'r> Renderer<'r, '_> {
             let value = self.pipe(frame, dot, id)?;
             let written = match value {
                 Value::Missing | Value::Nil => self.out.put_no_value(),
-                value => write_value(&value, &mut self.out),
+                value => write_printable(&value, &mut self.out),
             };
             written.map_err(|error| frame.error(pipe.span, error))?;
         }

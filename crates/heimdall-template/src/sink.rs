@@ -34,10 +34,6 @@ impl Buffer {
         Text::from(self.bytes)
     }
 
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
-    }
-
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }

@@ -31,6 +31,8 @@ pub(crate) struct Printer<'o> {
     flags: Flags,
     /// Inside an error mark, where methods are not called.
     erroring: bool,
+    /// The pointer is followed already.
+    pointed: bool,
 }
 
 /// `%!d(<nil>)`
@@ -46,7 +48,7 @@ impl<'o> Printer<'o> {
     }
 
     pub(crate) fn with_flags(out: &'o mut dyn Sink, flags: Flags) -> Self {
-        Self { out, flags, erroring: false }
+        Self { out, flags, erroring: false, pointed: false }
     }
 
     /// A value that stands alone.
@@ -56,8 +58,16 @@ impl<'o> Printer<'o> {
             (Value::Missing | Value::Nil, _) => bad_verb_of_nil(self.out, verb),
             (_, 'T') => self.string(&Text::from(&*value.type_name()), 's'),
             (_, 'p') => self.pointer(value),
+            // Only `Errorf` knows %w.
+            (_, 'w') => self.bad_verb(value, verb),
             _ => self.print_value(value, verb, 0),
         }
+    }
+
+    /// A structure behind a pointer, as if it were the structure.
+    pub(crate) fn print_pointed(&mut self, value: &Value<'_>) -> Result<(), CallError> {
+        self.pointed = true;
+        self.print_value(value, 'v', 0)
     }
 
     fn print_value(&mut self, value: &Value<'_>, verb: char, depth: usize) -> Result<(), CallError> {
@@ -420,7 +430,9 @@ impl<'o> Printer<'o> {
     ) -> Result<(), CallError> {
         let name = match type_name.strip_prefix('*') {
             Some(name) => {
-                self.out.put("&")?;
+                if !std::mem::take(&mut self.pointed) {
+                    self.out.put("&")?;
+                }
                 name
             }
             None => type_name,

@@ -137,6 +137,9 @@ pub(super) fn dig<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'
 }
 
 pub(super) fn deep_copy<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+    if arg(args, 0).is_nil() {
+        return Err("deepCopy error: nothing to copy".into());
+    }
     copy(cx, arg(args, 0), 0)
 }
 

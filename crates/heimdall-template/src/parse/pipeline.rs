@@ -114,7 +114,6 @@ impl<'s> Parser<'_, 's> {
             return Variable { slot: slot as u32, name: span(token) };
         }
         self.frame.variables.push(name);
-        self.frame.slots = self.frame.slots.max(self.frame.variables.len());
         // Go finds out while rendering that there is nothing to assign to.
         let slot = if assigns { u32::MAX } else { self.frame.variables.len() as u32 - 1 };
         Variable { slot, name: span(token) }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Text, UintType, Value};
+use super::{Text, Value};
 
 /// A slice, borrowed or made by a function.
 #[derive(Clone)]
@@ -42,17 +42,6 @@ impl Elem {
             Self::Int => "[]int",
             Self::AnyList => "[][]interface {}",
             Self::Byte => "[]uint8",
-        }
-    }
-
-    /// Go's zero value of the element type.
-    pub(crate) fn zero<'a>(self) -> Value<'a> {
-        match self {
-            Self::Any => Value::Nil,
-            Self::Str => Value::Str(Text::EMPTY),
-            Self::Int => Value::int(0),
-            Self::AnyList => Value::List(List::nil(Self::Any)),
-            Self::Byte => Value::Uint(0, UintType::Uint8),
         }
     }
 }

@@ -1,0 +1,3 @@
+module heimdall/bench
+
+go 1.22
