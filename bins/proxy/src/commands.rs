@@ -33,7 +33,12 @@ pub struct Common {
     #[arg(short, long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Prefix of the environment variables that override keys of the configuration.
-    #[arg(long, global = true, default_value = "HEIMDALLCFG_", value_name = "PREFIX")]
+    #[arg(
+        long,
+        global = true,
+        default_value = "HEIMDALLCFG_",
+        value_name = "PREFIX"
+    )]
     pub env_config_prefix: String,
     /// Switch every enforcement off. For a first try only.
     #[arg(long, global = true)]
@@ -137,7 +142,12 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         Command::Convert(convert) => convert::run(convert),
         Command::Health(check) => health::run(check),
         Command::Completion { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "heimdall-proxy", &mut std::io::stdout());
+            clap_complete::generate(
+                *shell,
+                &mut Cli::command(),
+                "heimdall-proxy",
+                &mut std::io::stdout(),
+            );
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -149,5 +159,8 @@ fn say(text: impl std::fmt::Display) {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?)
 }

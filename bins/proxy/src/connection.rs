@@ -29,7 +29,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Serves a connection until it ends or, once `stop` says so, until its running requests are answered.
-pub async fn serve(
+pub(crate) async fn serve(
     service: Rc<Service>,
     stream: TcpStream,
     from: SocketAddr,
@@ -39,9 +39,17 @@ pub async fn serve(
 ) {
     let _ = stream.set_nodelay(true);
     let state = Arc::new(ConnState::default());
-    let peer = Rc::new(Peer { address: from.ip().to_canonical(), tls: tls.is_some(), state });
+    let peer = Rc::new(Peer {
+        address: from.ip().to_canonical(),
+        tls: tls.is_some(),
+        state,
+    });
     if let Some(acceptor) = tls {
-        let Ok(Ok(stream)) = timeout(timers.head.unwrap_or(HANDSHAKE), acceptor.accept(stream)).await else { return };
+        let Ok(Ok(stream)) =
+            timeout(timers.head.unwrap_or(HANDSHAKE), acceptor.accept(stream)).await
+        else {
+            return;
+        };
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
             serve2(service, peer, stream, timers, stop).await;
         } else {
@@ -56,14 +64,21 @@ pub async fn serve(
         _ = stop.wait_for(|stop| *stop) => return,
     };
     match seen {
-        Ok(Ok(count)) if start.get(..count) == Some(b"PRI * HTTP/2.0") => serve2(service, peer, stream, timers, stop).await,
+        Ok(Ok(count)) if start.get(..count) == Some(b"PRI * HTTP/2.0") => {
+            serve2(service, peer, stream, timers, stop).await
+        }
         Ok(Ok(1..)) => serve1(service, peer, stream, timers, stop).await,
         _ => {}
     }
 }
 
-async fn serve1<S>(service: Rc<Service>, peer: Rc<Peer>, stream: S, timers: Timers, mut stop: watch::Receiver<bool>)
-where
+async fn serve1<S>(
+    service: Rc<Service>,
+    peer: Rc<Peer>,
+    stream: S,
+    timers: Timers,
+    mut stop: watch::Receiver<bool>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let io = TokioIo::new(Guarded::new(stream, peer.state.clone(), timers));
@@ -86,8 +101,13 @@ where
     let _ = connection.await;
 }
 
-async fn serve2<S>(service: Rc<Service>, peer: Rc<Peer>, stream: S, timers: Timers, mut stop: watch::Receiver<bool>)
-where
+async fn serve2<S>(
+    service: Rc<Service>,
+    peer: Rc<Peer>,
+    stream: S,
+    timers: Timers,
+    mut stop: watch::Receiver<bool>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let state = peer.state.clone();

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 
 /// What a configuration allows other origins.
 #[derive(Debug, Clone)]
-pub struct CrossOrigin {
+pub(crate) struct CrossOrigin {
     origins: Vec<Origin>,
     methods: Vec<String>,
     headers: Vec<String>,
@@ -37,7 +37,9 @@ impl Origin {
             Self::Any => true,
             Self::Exact(known) => known == origin,
             Self::Around(start, end) => {
-                origin.len() >= start.len() + end.len() && origin.starts_with(start.as_str()) && origin.ends_with(end.as_str())
+                origin.len() >= start.len() + end.len()
+                    && origin.starts_with(start.as_str())
+                    && origin.ends_with(end.as_str())
             }
         }
     }
@@ -45,12 +47,20 @@ impl Origin {
 
 impl CrossOrigin {
     /// Reads the configuration. No origins means any, no methods means `GET`, `HEAD` and `POST`.
-    pub fn new(config: &Cors) -> Self {
-        let mut origins = config.allowed_origins.iter().map(|origin| Origin::parse(origin)).collect::<Vec<_>>();
+    pub(crate) fn new(config: &Cors) -> Self {
+        let mut origins = config
+            .allowed_origins
+            .iter()
+            .map(|origin| Origin::parse(origin))
+            .collect::<Vec<_>>();
         if origins.is_empty() {
             origins.push(Origin::Any);
         }
-        let mut methods = config.allowed_methods.iter().map(|method| method.to_ascii_uppercase()).collect::<Vec<_>>();
+        let mut methods = config
+            .allowed_methods
+            .iter()
+            .map(|method| method.to_ascii_uppercase())
+            .collect::<Vec<_>>();
         if methods.is_empty() {
             methods = ["GET", "POST", "HEAD"].map(str::to_owned).to_vec();
         }
@@ -58,7 +68,11 @@ impl CrossOrigin {
         Self {
             origins,
             methods,
-            headers: config.allowed_headers.iter().map(|name| name.to_ascii_lowercase()).collect(),
+            headers: config
+                .allowed_headers
+                .iter()
+                .map(|name| name.to_ascii_lowercase())
+                .collect(),
             exposed: (!config.exposed_headers.is_empty())
                 .then(|| HeaderValue::from_str(&config.exposed_headers.join(", ")).ok())
                 .flatten(),
@@ -68,7 +82,11 @@ impl CrossOrigin {
     }
 
     /// The answer to a preflight, if the request is one. It asks no rule: it says nothing about the resource.
-    pub fn preflight(&self, method: &Method, request: &HeaderMap) -> Option<(StatusCode, HeaderMap)> {
+    pub(crate) fn preflight(
+        &self,
+        method: &Method,
+        request: &HeaderMap,
+    ) -> Option<(StatusCode, HeaderMap)> {
         let wanted = request.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
         if *method != Method::OPTIONS {
             return None;
@@ -76,11 +94,14 @@ impl CrossOrigin {
         let mut answer = HeaderMap::new();
         answer.insert(
             header::VARY,
-            HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers"),
+            HeaderValue::from_static(
+                "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
+            ),
         );
         let asked = request.get(header::ACCESS_CONTROL_REQUEST_HEADERS);
-        let allowed = wanted.to_str().is_ok_and(|method| method == "OPTIONS" || self.methods.iter().any(|known| known == method))
-            && asked.is_none_or(|names| self.takes_headers(names));
+        let allowed = wanted.to_str().is_ok_and(|method| {
+            method == "OPTIONS" || self.methods.iter().any(|known| known == method)
+        }) && asked.is_none_or(|names| self.takes_headers(names));
         if let Some(origin) = self.origin(request).filter(|_| allowed) {
             answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             answer.insert(header::ACCESS_CONTROL_ALLOW_METHODS, wanted.clone());
@@ -96,10 +117,15 @@ impl CrossOrigin {
     }
 
     /// The fields that every answer to this request gets; they replace those of the upstream.
-    pub fn fields(&self, method: &Method, request: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+    pub(crate) fn fields(
+        &self,
+        method: &Method,
+        request: &HeaderMap,
+    ) -> Vec<(HeaderName, HeaderValue)> {
         let mut answer = HeaderMap::new();
         answer.append(header::VARY, HeaderValue::from_static("Origin"));
-        let allowed = *method == Method::OPTIONS || self.methods.iter().any(|known| known == method.as_str());
+        let allowed =
+            *method == Method::OPTIONS || self.methods.iter().any(|known| known == method.as_str());
         if let Some(origin) = self.origin(request).filter(|_| allowed) {
             answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             self.add_credentials(&mut answer);
@@ -107,30 +133,51 @@ impl CrossOrigin {
                 answer.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed.clone());
             }
         }
-        answer.into_iter().filter_map(|(name, value)| Some((name?, value))).collect()
+        answer
+            .into_iter()
+            .filter_map(|(name, value)| Some((name?, value)))
+            .collect()
     }
 
     fn origin(&self, request: &HeaderMap) -> Option<HeaderValue> {
         let value = request.get(header::ORIGIN)?;
         let origin = value.to_str().ok()?.to_ascii_lowercase();
-        if self.origins.iter().any(|known| matches!(known, Origin::Any)) {
+        if self
+            .origins
+            .iter()
+            .any(|known| matches!(known, Origin::Any))
+        {
             return Some(HeaderValue::from_static("*"));
         }
-        self.origins.iter().any(|known| known.takes(&origin)).then(|| value.clone())
+        self.origins
+            .iter()
+            .any(|known| known.takes(&origin))
+            .then(|| value.clone())
     }
 
     fn takes_headers(&self, names: &HeaderValue) -> bool {
         let all = self.headers.iter().any(|known| known == "*");
         names.to_str().is_ok_and(|names| {
-            names.split(',').map(str::trim).filter(|name| !name.is_empty()).all(|name| {
-                all || name.eq_ignore_ascii_case("origin") || self.headers.iter().any(|known| known.eq_ignore_ascii_case(name))
-            })
+            names
+                .split(',')
+                .map(str::trim)
+                .filter(|name| !name.is_empty())
+                .all(|name| {
+                    all || name.eq_ignore_ascii_case("origin")
+                        || self
+                            .headers
+                            .iter()
+                            .any(|known| known.eq_ignore_ascii_case(name))
+                })
         })
     }
 
     fn add_credentials(&self, answer: &mut HeaderMap) {
         if self.credentials {
-            answer.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            answer.insert(
+                header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                HeaderValue::from_static("true"),
+            );
         }
     }
 }
@@ -142,7 +189,11 @@ mod tests {
     #[test]
     fn origins_match_exactly_or_around_one_star() {
         let origin = Origin::parse("https://*.example");
-        assert!(origin.takes("https://a.example") && !origin.takes("https://a.example.evil") && !origin.takes("https://.exampl"));
+        assert!(
+            origin.takes("https://a.example")
+                && !origin.takes("https://a.example.evil")
+                && !origin.takes("https://.exampl")
+        );
         assert!(Origin::parse("https://ok.example").takes("https://ok.example"));
     }
 }

@@ -7,11 +7,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 /// Upper ends of the buckets, in microseconds.
-const BUCKETS: [u64; 10] = [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000, 1_000_000];
+const BUCKETS: [u64; 10] = [
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 250_000, 1_000_000,
+];
 
 /// Counters of one rule and status.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     requests: AtomicU64,
     micros: AtomicU64,
     buckets: [AtomicU64; BUCKETS.len()],
@@ -19,84 +21,156 @@ pub struct Tally {
 
 impl Tally {
     /// Counts one request that took `took`.
-    pub fn add(&self, took: Duration) {
+    pub(crate) fn add(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.micros.fetch_add(micros, Ordering::Relaxed);
-        if let Some((bucket, _)) = self.buckets.iter().zip(BUCKETS).find(|(_, end)| micros <= *end) {
+        if let Some((bucket, _)) = self
+            .buckets
+            .iter()
+            .zip(BUCKETS)
+            .find(|(_, end)| micros <= *end)
+        {
             bucket.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
 
+/// Counters by rule and status.
+pub(crate) type Tallies = HashMap<(Arc<str>, u16), Arc<Tally>>;
+
 /// All counters of the service.
 #[derive(Debug, Default)]
-pub struct Counters {
-    tallies: RwLock<HashMap<(Arc<str>, u16), Arc<Tally>>>,
+pub(crate) struct Counters {
+    tallies: RwLock<Tallies>,
     /// Heads that the guard refused.
-    pub refused_heads: AtomicU64,
+    pub(crate) refused_heads: AtomicU64,
     /// Heads over the size limit.
-    pub large_heads: AtomicU64,
+    pub(crate) large_heads: AtomicU64,
     /// Connections at this moment.
-    pub connections: AtomicU64,
+    pub(crate) connections: AtomicU64,
     /// Connections turned away because too many are open.
-    pub shed: AtomicU64,
+    pub(crate) shed: AtomicU64,
     /// Rule sets that replaced others.
-    pub reloads: AtomicU64,
+    pub(crate) reloads: AtomicU64,
     /// Reloads that failed; the last good rules stayed.
-    pub failed_reloads: AtomicU64,
+    pub(crate) failed_reloads: AtomicU64,
     /// Key stores that could not be read again; the old keys stayed.
-    pub failed_key_reloads: AtomicU64,
+    pub(crate) failed_key_reloads: AtomicU64,
 }
 
 impl Counters {
     /// The counters of a rule and status; keep them, so that counting is cheap.
-    pub fn tally(&self, rule: &Arc<str>, status: u16) -> Arc<Tally> {
+    pub(crate) fn tally(&self, rule: &Arc<str>, status: u16) -> Arc<Tally> {
         let mut all = self.tallies.write().unwrap_or_else(PoisonError::into_inner);
         all.entry((rule.clone(), status)).or_default().clone()
     }
 
     /// The text format of Prometheus.
-    pub fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         let mut out = String::new();
         let all = self.tallies.read().unwrap_or_else(PoisonError::into_inner);
-        let _ = writeln!(out, "# HELP heimdall_proxy_request_duration_seconds Time to the head of the answer, by rule and status.");
-        let _ = writeln!(out, "# TYPE heimdall_proxy_request_duration_seconds histogram");
+        let _ = writeln!(
+            out,
+            "# HELP heimdall_proxy_request_duration_seconds Time to the head of the answer, by rule and status."
+        );
+        let _ = writeln!(
+            out,
+            "# TYPE heimdall_proxy_request_duration_seconds histogram"
+        );
         for ((rule, status), tally) in all.iter() {
-            let rule = rule.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let rule = rule
+                .replace('\\', "\\\\")
+                .replace('"', "\\\"")
+                .replace('\n', "\\n");
             let labels = format!("rule=\"{rule}\",status=\"{status}\"");
             let mut sum = 0;
             for (bucket, end) in tally.buckets.iter().zip(BUCKETS) {
                 sum += bucket.load(Ordering::Relaxed);
-                let _ = writeln!(out, "heimdall_proxy_request_duration_seconds_bucket{{{labels},le=\"{}\"}} {sum}", seconds(end));
+                let _ = writeln!(
+                    out,
+                    "heimdall_proxy_request_duration_seconds_bucket{{{labels},le=\"{}\"}} {sum}",
+                    seconds(end)
+                );
             }
             let requests = tally.requests.load(Ordering::Relaxed);
-            let _ = writeln!(out, "heimdall_proxy_request_duration_seconds_bucket{{{labels},le=\"+Inf\"}} {requests}");
+            let _ = writeln!(
+                out,
+                "heimdall_proxy_request_duration_seconds_bucket{{{labels},le=\"+Inf\"}} {requests}"
+            );
             let _ = writeln!(
                 out,
                 "heimdall_proxy_request_duration_seconds_sum{{{labels}}} {}",
                 seconds(tally.micros.load(Ordering::Relaxed))
             );
-            let _ = writeln!(out, "heimdall_proxy_request_duration_seconds_count{{{labels}}} {requests}");
+            let _ = writeln!(
+                out,
+                "heimdall_proxy_request_duration_seconds_count{{{labels}}} {requests}"
+            );
         }
         for (name, kind, help, value) in [
-            ("refused_heads_total", "counter", "Heads that the guard refused.", &self.refused_heads),
-            ("large_heads_total", "counter", "Heads over the size limit.", &self.large_heads),
-            ("connections", "gauge", "Open client connections.", &self.connections),
-            ("shed_connections_total", "counter", "Connections turned away.", &self.shed),
-            ("rule_reloads_total", "counter", "Rule reloads that took effect.", &self.reloads),
-            ("failed_rule_reloads_total", "counter", "Rule reloads that failed.", &self.failed_reloads),
-            ("failed_key_reloads_total", "counter", "Key stores that could not be read again.", &self.failed_key_reloads),
+            (
+                "refused_heads_total",
+                "counter",
+                "Heads that the guard refused.",
+                &self.refused_heads,
+            ),
+            (
+                "large_heads_total",
+                "counter",
+                "Heads over the size limit.",
+                &self.large_heads,
+            ),
+            (
+                "connections",
+                "gauge",
+                "Open client connections.",
+                &self.connections,
+            ),
+            (
+                "shed_connections_total",
+                "counter",
+                "Connections turned away.",
+                &self.shed,
+            ),
+            (
+                "rule_reloads_total",
+                "counter",
+                "Rule reloads that took effect.",
+                &self.reloads,
+            ),
+            (
+                "failed_rule_reloads_total",
+                "counter",
+                "Rule reloads that failed.",
+                &self.failed_reloads,
+            ),
+            (
+                "failed_key_reloads_total",
+                "counter",
+                "Key stores that could not be read again.",
+                &self.failed_key_reloads,
+            ),
         ] {
-            let _ = writeln!(out, "# HELP heimdall_proxy_{name} {help}\n# TYPE heimdall_proxy_{name} {kind}");
-            let _ = writeln!(out, "heimdall_proxy_{name} {}", value.load(Ordering::Relaxed));
+            let _ = writeln!(
+                out,
+                "# HELP heimdall_proxy_{name} {help}\n# TYPE heimdall_proxy_{name} {kind}"
+            );
+            let _ = writeln!(
+                out,
+                "heimdall_proxy_{name} {}",
+                value.load(Ordering::Relaxed)
+            );
         }
         out
     }
 }
 
 fn seconds(micros: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "a metric needs no more than 52 bits")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a metric needs no more than 52 bits"
+    )]
     let micros = micros as f64;
     micros / 1e6
 }
@@ -112,7 +186,10 @@ mod tests {
         tally.add(Duration::from_micros(200));
         tally.add(Duration::from_secs(5));
         let text = counters.render();
-        assert!(text.contains("_bucket{rule=\"a\\\"b\",status=\"200\",le=\"0.00025\"} 1"), "{text}");
+        assert!(
+            text.contains("_bucket{rule=\"a\\\"b\",status=\"200\",le=\"0.00025\"} 1"),
+            "{text}"
+        );
         assert!(text.contains("le=\"+Inf\"} 2"));
     }
 }

@@ -19,9 +19,25 @@ impl ConfigAt {
             return Self::File(path);
         }
         let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".config"));
-        let folders = [Some(PathBuf::new()), home, Some(PathBuf::from("/etc/heimdall"))];
-        let found = folders.into_iter().flatten().map(|folder| folder.join("heimdall.yaml")).find(|path| path.is_file());
-        found.map_or_else(|| Self::Text(Source { name: "environment".to_owned(), text: String::new() }), Self::File)
+        let folders = [
+            Some(PathBuf::new()),
+            home,
+            Some(PathBuf::from("/etc/heimdall")),
+        ];
+        let found = folders
+            .into_iter()
+            .flatten()
+            .map(|folder| folder.join("heimdall.yaml"))
+            .find(|path| path.is_file());
+        found.map_or_else(
+            || {
+                Self::Text(Source {
+                    name: "environment".to_owned(),
+                    text: String::new(),
+                })
+            },
+            Self::File,
+        )
     }
 
     fn read(&self) -> Result<Source, LoadErrors> {
@@ -35,7 +51,8 @@ impl ConfigAt {
 /// A file as a text, under its own name.
 pub(crate) fn read_source(path: &Path) -> Result<Source, LoadErrors> {
     let name = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|error| LoadErrors::one(&name, format!("cannot be read: {error}")))?;
+    let bytes = std::fs::read(path)
+        .map_err(|error| LoadErrors::one(&name, format!("cannot be read: {error}")))?;
     let text = String::from_utf8(bytes).map_err(|_| LoadErrors::one(&name, "is not UTF-8"))?;
     Ok(Source { name, text })
 }
@@ -56,7 +73,7 @@ pub(crate) fn read_config(at: &ConfigAt, prefix: &str) -> Result<Config, LoadErr
 
 /// The files of this machine.
 #[derive(Debug, Clone, Copy)]
-pub struct Disk;
+pub(crate) struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {

@@ -30,7 +30,13 @@ pub trait ChangeSource: Send + Sync {
     ///
     /// # Errors
     /// A sentence for the log.
-    async fn changes(&self, api: &str, app: &str, since: i64, wait: Duration) -> Result<Vec<u8>, String>;
+    async fn changes(
+        &self,
+        api: &str,
+        app: &str,
+        since: i64,
+        wait: Duration,
+    ) -> Result<Vec<u8>, String>;
 }
 
 /// Asks an API over HTTP.
@@ -52,21 +58,42 @@ impl ChangeSource for ApiOverHttp {
         None
     }
 
-    async fn changes(&self, api: &str, app: &str, since: i64, wait: Duration) -> Result<Vec<u8>, String> {
+    async fn changes(
+        &self,
+        api: &str,
+        app: &str,
+        since: i64,
+        wait: Duration,
+    ) -> Result<Vec<u8>, String> {
         let mut headers = vec![("Accept".to_owned(), "application/json".to_owned())];
         if let Some(key) = &self.key {
-            headers.push(("Authorization".to_owned(), format!("Bearer {}", key.expose())));
+            headers.push((
+                "Authorization".to_owned(),
+                format!("Bearer {}", key.expose()),
+            ));
         }
         let request = HttpRequest {
             method: "GET".to_owned(),
-            url: format!("{}/v1/apps/{app}/revocations?since={since}&wait={}", api.trim_end_matches('/'), wait.as_secs()),
+            url: format!(
+                "{}/v1/apps/{app}/revocations?since={since}&wait={}",
+                api.trim_end_matches('/'),
+                wait.as_secs()
+            ),
             headers,
             body: Vec::new(),
             timeout: wait + Duration::from_secs(10),
             max_body: MAX_ANSWER,
         };
-        let answer = self.http.send(request).await.map_err(|fault| fault.to_string())?;
-        if answer.status == 200 { Ok(answer.body) } else { Err(format!("status {}", answer.status)) }
+        let answer = self
+            .http
+            .send(request)
+            .await
+            .map_err(|fault| fault.to_string())?;
+        if answer.status == 200 {
+            Ok(answer.body)
+        } else {
+            Err(format!("status {}", answer.status))
+        }
     }
 }
 
@@ -80,7 +107,11 @@ pub struct Feeds {
 impl Feeds {
     /// Must be called inside the tokio runtime that shall carry the subscriptions.
     pub fn new(source: Arc<dyn ChangeSource>, clock: Arc<dyn Clock>) -> Self {
-        Self { source, clock, runtime: Handle::current() }
+        Self {
+            source,
+            clock,
+            runtime: Handle::current(),
+        }
     }
 }
 
@@ -115,7 +146,12 @@ struct ApiFeed {
 impl ApiFeed {
     /// What is known of an App; the first question about it starts its subscription.
     fn app(&self, app: &str) -> Option<Arc<ArcSwap<Changes>>> {
-        if let Some(known) = self.apps.read().unwrap_or_else(PoisonError::into_inner).get(app) {
+        if let Some(known) = self
+            .apps
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(app)
+        {
             return Some(known.clone());
         }
         let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
@@ -124,7 +160,13 @@ impl ApiFeed {
         }
         let known = apps.entry(app.to_owned()).or_insert_with(|| {
             let changes = Arc::new(ArcSwap::from_pointee(Changes::default()));
-            let follow = follow(self.source.clone(), self.clock.clone(), self.api.clone(), app.to_owned(), Arc::downgrade(&changes));
+            let follow = follow(
+                self.source.clone(),
+                self.clock.clone(),
+                self.api.clone(),
+                app.to_owned(),
+                Arc::downgrade(&changes),
+            );
             self.runtime.spawn(follow);
             changes
         });
@@ -141,11 +183,19 @@ impl Liveness for ApiFeed {
     }
 
     fn hints_for_permission(&self, app: &str, permission: &str) -> Hints {
-        self.app(app).map(|changes| changes.load().hints(|role| covers(&role.permissions, permission))).unwrap_or_default()
+        self.app(app)
+            .map(|changes| {
+                changes
+                    .load()
+                    .hints(|role| covers(&role.permissions, permission))
+            })
+            .unwrap_or_default()
     }
 
     fn hints_for_role(&self, app: &str, role: &str) -> Hints {
-        self.app(app).map(|changes| changes.load().hints(|known| known.role == role)).unwrap_or_default()
+        self.app(app)
+            .map(|changes| changes.load().hints(|known| known.role == role))
+            .unwrap_or_default()
     }
 }
 
@@ -234,13 +284,26 @@ impl Changes {
         }
         let find = |kind: &str, id: &str| self.subjects.get(&(kind.to_owned(), id.to_owned()));
         let gone = |entry: Option<&Entry>| entry.is_some_and(|entry| entry.status != "live");
-        if gone(find("app", bearer.app)) || bearer.session.is_some_and(|session| gone(find("session", session))) {
+        if gone(find("app", bearer.app))
+            || bearer
+                .session
+                .is_some_and(|session| gone(find("session", session)))
+        {
             return Standing::Revoked;
         }
-        let holders = [find("user", bearer.subject), bearer.client.and_then(|client| find("client", client)), find("client", bearer.subject)];
+        let holders = [
+            find("user", bearer.subject),
+            bearer.client.and_then(|client| find("client", client)),
+            find("client", bearer.subject),
+        ];
         for entry in holders.into_iter().flatten() {
-            let before = entry.revoked_before.as_deref().map(|text| Timestamp::parse_rfc3339(text).unwrap_or(now));
-            if entry.status != "live" || before.is_some_and(|before| bearer.issued_at.seconds() <= before.seconds()) {
+            let before = entry
+                .revoked_before
+                .as_deref()
+                .map(|text| Timestamp::parse_rfc3339(text).unwrap_or(now));
+            if entry.status != "live"
+                || before.is_some_and(|before| bearer.issued_at.seconds() <= before.seconds())
+            {
                 return Standing::Revoked;
             }
             if entry.until().is_some_and(|until| until <= now) {
@@ -249,15 +312,25 @@ impl Changes {
             }
             // Tokens know whole seconds: one issued in the second of the change may be older than it.
             if bearer.issued_at.seconds() <= entry.changed(now).seconds() {
-                return Standing::Live { roles: entry.roles.clone(), permissions: entry.permissions.clone() };
+                return Standing::Live {
+                    roles: entry.roles.clone(),
+                    permissions: entry.permissions.clone(),
+                };
             }
         }
         Standing::Current
     }
 
     fn hints(&self, fits: impl Fn(&Requestable) -> bool) -> Hints {
-        let roles = self.requestable.iter().filter(|role| fits(role)).map(|role| role.role.clone());
-        Hints { requestable_roles: roles.collect(), portal_host: self.portal_host.clone() }
+        let roles = self
+            .requestable
+            .iter()
+            .filter(|role| fits(role))
+            .map(|role| role.role.clone());
+        Hints {
+            requestable_roles: roles.collect(),
+            portal_host: self.portal_host.clone(),
+        }
     }
 
     /// This with what a document says on top.
@@ -269,23 +342,43 @@ impl Changes {
             let key = (entry.kind.clone(), entry.id.clone());
             let known = next.subjects.get(&key);
             if known.is_none_or(|known| known.seq <= entry.seq) {
-                entry.turned = known.and_then(|known| known.until().filter(|until| *until <= now).max(known.turned));
+                entry.turned = known.and_then(|known| {
+                    known
+                        .until()
+                        .filter(|until| *until <= now)
+                        .max(known.turned)
+                });
                 next.subjects.insert(key, entry);
             }
         }
         next.requestable = document.requestable;
-        next.portal_host = document.portal_host.map(|host| host.trim_end_matches('/').to_owned());
+        next.portal_host = document
+            .portal_host
+            .map(|host| host.trim_end_matches('/').to_owned());
         next
     }
 
     /// From where to ask next: again about a subject whose grants change at a moment that has come.
     fn since(&self, now: Timestamp) -> (i64, Duration) {
-        let due = self.subjects.values().filter(|entry| entry.until().is_some_and(|until| until <= now)).map(|entry| entry.seq - 1).min();
-        let next = self.subjects.values().filter_map(Entry::until).filter(|until| *until > now).min();
+        let due = self
+            .subjects
+            .values()
+            .filter(|entry| entry.until().is_some_and(|until| until <= now))
+            .map(|entry| entry.seq - 1)
+            .min();
+        let next = self
+            .subjects
+            .values()
+            .filter_map(Entry::until)
+            .filter(|until| *until > now)
+            .min();
         match due {
             Some(seq) => (seq.max(0), Duration::ZERO),
             None if self.heard.is_none() => (0, Duration::ZERO),
-            None => (self.seq, next.map_or(WAIT, |next| next.since(now).min(WAIT))),
+            None => (
+                self.seq,
+                next.map_or(WAIT, |next| next.since(now).min(WAIT)),
+            ),
         }
     }
 }
@@ -299,11 +392,17 @@ async fn follow(
     changes: std::sync::Weak<ArcSwap<Changes>>,
 ) {
     loop {
-        let Some(present) = changes.upgrade().map(|changes| changes.load_full()) else { return };
+        let Some(present) = changes.upgrade().map(|changes| changes.load_full()) else {
+            return;
+        };
         let (since, wait) = present.since(clock.now());
         let answer = source.changes(&api, &app, since, wait).await;
-        let parsed = answer.and_then(|body| serde_json::from_slice::<Document>(&body).map_err(|error| error.to_string()));
-        let Some(changes) = changes.upgrade() else { return };
+        let parsed = answer.and_then(|body| {
+            serde_json::from_slice::<Document>(&body).map_err(|error| error.to_string())
+        });
+        let Some(changes) = changes.upgrade() else {
+            return;
+        };
         match parsed {
             Ok(document) => {
                 let (more, quiet) = (document.has_more, document.data.is_empty());
@@ -335,7 +434,13 @@ mod tests {
     }
 
     fn bearer(issued: i64) -> Bearer<'static> {
-        Bearer { app: "app_1", subject: "usr_1", session: Some("ses_1"), client: None, issued_at: at(issued) }
+        Bearer {
+            app: "app_1",
+            subject: "usr_1",
+            session: Some("ses_1"),
+            client: None,
+            issued_at: at(issued),
+        }
     }
 
     fn user(status: &str) -> serde_json::Value {
@@ -345,24 +450,44 @@ mod tests {
     #[test]
     fn a_token_older_than_a_change_is_judged_by_what_holds_now() {
         let changes = changes(user("live"));
-        assert!(matches!(changes.standing(&bearer(899), at(1001)), Standing::Live { .. }));
+        assert!(matches!(
+            changes.standing(&bearer(899), at(1001)),
+            Standing::Live { .. }
+        ));
         assert_eq!(changes.standing(&bearer(901), at(1001)), Standing::Current);
     }
 
     #[test]
     fn revoked_is_revoked_and_silence_is_unknown() {
-        assert_eq!(changes(user("revoked")).standing(&bearer(950), at(1001)), Standing::Revoked);
+        assert_eq!(
+            changes(user("revoked")).standing(&bearer(950), at(1001)),
+            Standing::Revoked
+        );
         let session = serde_json::json!([{"seq": 1, "at": at(1).to_rfc3339(), "kind": "session", "id": "ses_1", "status": "revoked"}]);
-        assert_eq!(changes(session).standing(&bearer(950), at(1001)), Standing::Revoked);
-        assert_eq!(changes(user("live")).standing(&bearer(950), at(2000)), Standing::Unknown);
-        assert_eq!(Changes::default().standing(&bearer(950), at(1)), Standing::Unknown);
+        assert_eq!(
+            changes(session).standing(&bearer(950), at(1001)),
+            Standing::Revoked
+        );
+        assert_eq!(
+            changes(user("live")).standing(&bearer(950), at(2000)),
+            Standing::Unknown
+        );
+        assert_eq!(
+            Changes::default().standing(&bearer(950), at(1)),
+            Standing::Unknown
+        );
     }
 
     #[test]
     fn hints_name_roles_that_cover_the_permission() {
         let changes = changes(user("live"));
         let hints = changes.hints(|role| covers(&role.permissions, "billing:write"));
-        assert_eq!((hints.requestable_roles, hints.portal_host.as_deref()), (vec!["admin".to_owned()], Some("https://p")));
-        assert!(!covers(&["billing:*".to_owned()], "billing:a:b") && covers(&["*".to_owned()], "x:y"));
+        assert_eq!(
+            (hints.requestable_roles, hints.portal_host.as_deref()),
+            (vec!["admin".to_owned()], Some("https://p"))
+        );
+        assert!(
+            !covers(&["billing:*".to_owned()], "billing:a:b") && covers(&["*".to_owned()], "x:y")
+        );
     }
 }

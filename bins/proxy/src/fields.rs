@@ -3,11 +3,15 @@ use http::HeaderMap;
 
 /// The header fields of a request, where they lie.
 #[derive(Debug, Clone, Copy)]
-pub struct Fields<'a>(pub &'a HeaderMap);
+pub(crate) struct Fields<'a>(pub(crate) &'a HeaderMap);
 
 impl HeaderView for Fields<'_> {
     fn values<'a>(&'a self, name: &str) -> Vec<&'a [u8]> {
-        self.0.get_all(name).iter().map(http::HeaderValue::as_bytes).collect()
+        self.0
+            .get_all(name)
+            .iter()
+            .map(http::HeaderValue::as_bytes)
+            .collect()
     }
 
     fn first<'a>(&'a self, name: &str) -> Option<&'a [u8]> {

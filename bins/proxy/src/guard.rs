@@ -29,10 +29,16 @@ pub struct Refusal {
 
 impl Refusal {
     pub(crate) const fn bad(reason: &'static str) -> Self {
-        Self { status: 400, reason }
+        Self {
+            status: 400,
+            reason,
+        }
     }
 
     pub(crate) const fn too_large() -> Self {
-        Self { status: 431, reason: "the head is larger than the limit" }
+        Self {
+            status: 431,
+            reason: "the head is larger than the limit",
+        }
     }
 }

@@ -18,14 +18,19 @@ pub(crate) struct KeyStore {
 
 impl fmt::Debug for KeyStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyStore").field("path", &self.settings.key_store).finish_non_exhaustive()
+        f.debug_struct("KeyStore")
+            .field("path", &self.settings.key_store)
+            .finish_non_exhaustive()
     }
 }
 
 impl KeyStore {
     pub(crate) fn open(settings: &Tls) -> Result<Arc<Self>, String> {
         let current = ArcSwapOption::from(load(settings)?);
-        Ok(Arc::new(Self { settings: settings.clone(), current }))
+        Ok(Arc::new(Self {
+            settings: settings.clone(),
+            current,
+        }))
     }
 
     /// Takes what the file holds now; if that is no key store, the old keys stay.
@@ -44,8 +49,11 @@ impl KeyStore {
                 name.starts_with("TLS13_") || self.settings.cipher_suites.contains(&name)
             });
         }
-        let versions: &[&SupportedProtocolVersion] =
-            if self.settings.allow_tls12 { &[&rustls::version::TLS13, &rustls::version::TLS12] } else { &[&rustls::version::TLS13] };
+        let versions: &[&SupportedProtocolVersion] = if self.settings.allow_tls12 {
+            &[&rustls::version::TLS13, &rustls::version::TLS12]
+        } else {
+            &[&rustls::version::TLS13]
+        };
         let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(versions)
             .map_err(|error| error.to_string())?
@@ -69,15 +77,26 @@ fn load(settings: &Tls) -> Result<Option<Arc<CertifiedKey>>, String> {
     let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
     let file = KeyFile::parse(&text, settings.password.as_ref()).map_err(|error| failed(&error))?;
     let key = match &settings.key_id {
-        Some(id) => file.key(id).ok_or_else(|| failed(&format_args!("no key `{id}`")))?,
+        Some(id) => file
+            .key(id)
+            .ok_or_else(|| failed(&format_args!("no key `{id}`")))?,
         None => file.keys().first().ok_or_else(|| failed(&"no key in it"))?,
     };
     let Some(chain) = key.certificates() else {
-        tracing::error!(path, "the key store of a listener has no certificate for its key; no client can connect");
+        tracing::error!(
+            path,
+            "the key store of a listener has no certificate for its key; no client can connect"
+        );
         return Ok(None);
     };
-    let chain = chain.der().iter().map(|der| CertificateDer::from(der.clone())).collect();
+    let chain = chain
+        .der()
+        .iter()
+        .map(|der| CertificateDer::from(der.clone()))
+        .collect();
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.material().to_vec()));
     let provider = rustls::crypto::ring::default_provider();
-    CertifiedKey::from_der(chain, private, &provider).map(|key| Some(Arc::new(key))).map_err(|error| failed(&error))
+    CertifiedKey::from_der(chain, private, &provider)
+        .map(|key| Some(Arc::new(key)))
+        .map_err(|error| failed(&error))
 }

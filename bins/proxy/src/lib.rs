@@ -7,6 +7,8 @@ mod connection;
 mod cors;
 mod counters;
 mod environment;
+#[cfg(feature = "envoy-grpc")]
+mod envoy;
 mod feed;
 mod fields;
 pub mod guard;

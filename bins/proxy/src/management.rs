@@ -29,7 +29,11 @@ pub(crate) struct Management {
 
 impl Management {
     /// Listens; one thread is plenty for it.
-    pub(crate) fn start(address: SocketAddr, tls: Option<rustls::ServerConfig>, overview: Arc<Overview>) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        address: SocketAddr,
+        tls: Option<rustls::ServerConfig>,
+        overview: Arc<Overview>,
+    ) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         let server = HttpServer::new(move || {
@@ -53,7 +57,11 @@ impl Management {
         };
         let server = server.run();
         let handle = server.handle();
-        Ok(Self { address, handle, served: tokio::spawn(server) })
+        Ok(Self {
+            address,
+            handle,
+            served: tokio::spawn(server),
+        })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -71,9 +79,14 @@ async fn health(overview: web::Data<Overview>) -> HttpResponse {
     if overview.stale.load(Ordering::Relaxed)
         && let Some(members) = body.as_object_mut()
     {
-        members.insert("rules".to_owned(), json!("the last reload failed; older rules are in use"));
+        members.insert(
+            "rules".to_owned(),
+            json!("the last reload failed; older rules are in use"),
+        );
     }
-    HttpResponse::Ok().content_type("application/json").body(body.to_string())
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body(body.to_string())
 }
 
 async fn keys(request: HttpRequest, overview: web::Data<Overview>) -> HttpResponse {
@@ -84,12 +97,20 @@ async fn keys(request: HttpRequest, overview: web::Data<Overview>) -> HttpRespon
         .filter_map(|value| value.to_str().ok())
         .flat_map(|list| list.split(','))
         .any(|tag| tag.trim() == "*" || tag.trim().trim_start_matches("W/") == document.etag);
-    let mut answer = if unchanged { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    answer.insert_header((header::ETAG, document.etag.clone())).insert_header((header::CACHE_CONTROL, "public, max-age=600"));
+    let mut answer = if unchanged {
+        HttpResponse::NotModified()
+    } else {
+        HttpResponse::Ok()
+    };
+    answer
+        .insert_header((header::ETAG, document.etag.clone()))
+        .insert_header((header::CACHE_CONTROL, "public, max-age=600"));
     if unchanged {
         return answer.finish();
     }
-    answer.content_type("application/json").body(document.body.clone())
+    answer
+        .content_type("application/json")
+        .body(document.body.clone())
 }
 
 async fn metrics(overview: web::Data<Overview>) -> HttpResponse {
@@ -98,7 +119,12 @@ async fn metrics(overview: web::Data<Overview>) -> HttpResponse {
     text.push_str("# TYPE heimdall_proxy_certificate_expiry_seconds gauge\n");
     for (kid, expiry) in overview.shared.live.load().engine.key_expiries() {
         let kid = kid.replace(['"', '\\', '\n'], "_");
-        text.push_str(&format!("heimdall_proxy_certificate_expiry_seconds{{kid=\"{kid}\"}} {}\n", expiry.seconds()));
+        text.push_str(&format!(
+            "heimdall_proxy_certificate_expiry_seconds{{kid=\"{kid}\"}} {}\n",
+            expiry.seconds()
+        ));
     }
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text)
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4")
+        .body(text)
 }

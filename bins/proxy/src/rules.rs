@@ -25,7 +25,10 @@ pub(crate) struct RuleSets {
 impl RuleSets {
     /// No rules yet from what the configuration names.
     pub(crate) fn new(provider: Option<&FileSystem>) -> Self {
-        Self { folder: provider.map(|provider| Folder::new(provider.clone())), ..Self::default() }
+        Self {
+            folder: provider.map(|provider| Folder::new(provider.clone())),
+            ..Self::default()
+        }
     }
 
     /// Reads files that changed; gives the new snapshot, if anything did.
@@ -33,9 +36,17 @@ impl RuleSets {
     /// # Errors
     /// What is wrong; the sets of before stay.
     pub(crate) fn look(&mut self, engine: &Engine) -> Result<Option<Snapshot>, LoadErrors> {
-        let Some(folder) = &mut self.folder else { return Ok(None) };
-        let Some(next) = folder.changed(engine)? else { return Ok(None) };
-        let sets = next.sets().chain(self.fetched.values()).cloned().collect::<Vec<_>>();
+        let Some(folder) = &mut self.folder else {
+            return Ok(None);
+        };
+        let Some(next) = folder.changed(engine)? else {
+            return Ok(None);
+        };
+        let sets = next
+            .sets()
+            .chain(self.fetched.values())
+            .cloned()
+            .collect::<Vec<_>>();
         let snapshot = engine.snapshot(&sets)?;
         folder.take(next);
         Ok(Some(snapshot))
@@ -44,7 +55,12 @@ impl RuleSets {
     /// The snapshot of what was read.
     pub(crate) fn snapshot(&self, engine: &Engine) -> Result<Snapshot, LoadErrors> {
         let files = self.folder.iter().flat_map(Folder::sets);
-        engine.snapshot(&files.chain(self.fetched.values()).cloned().collect::<Vec<_>>())
+        engine.snapshot(
+            &files
+                .chain(self.fetched.values())
+                .cloned()
+                .collect::<Vec<_>>(),
+        )
     }
 
     /// The validator of what endpoint number `index` said last.
@@ -56,7 +72,12 @@ impl RuleSets {
     ///
     /// # Errors
     /// What is wrong; the sets of before stay.
-    pub(crate) fn fetched(&mut self, engine: &Engine, index: usize, answer: Fetched) -> Result<Option<Snapshot>, LoadErrors> {
+    pub(crate) fn fetched(
+        &mut self,
+        engine: &Engine,
+        index: usize,
+        answer: Fetched,
+    ) -> Result<Option<Snapshot>, LoadErrors> {
         let (set, etag) = match answer {
             Fetched::Unchanged => return Ok(None),
             Fetched::Gone if self.fetched.contains_key(&index) => (None, None),
@@ -81,7 +102,11 @@ impl RuleSets {
 
 /// `${VAR}` in a rule set is replaced only where the provider says so.
 fn expanded(source: Source, provider: &FileSystem) -> Source {
-    if provider.env_vars_enabled { source.expanded(&variable) } else { source }
+    if provider.env_vars_enabled {
+        source.expanded(&variable)
+    } else {
+        source
+    }
 }
 
 /// Pause before an endpoint that failed is asked again.

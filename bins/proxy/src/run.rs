@@ -19,12 +19,12 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
-use crate::counters::Counters;
-use crate::key_store::KeyStore;
 use crate::cors::CrossOrigin;
+use crate::counters::Counters;
 use crate::environment::{ConfigAt, Disk, read_config, variable};
 use crate::feed::{ApiOverHttp, Feeds};
 use crate::guard::Timers;
+use crate::key_store::KeyStore;
 use crate::management::{Management, Overview};
 use crate::rules::{RETRY, RuleSets, Watch};
 use crate::service::{Live, Shared};
@@ -79,7 +79,12 @@ impl Deps {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let key = variable("HEIMDALL_PROXY_API_KEY").map(Secret::from);
         let feeds = Feeds::new(Arc::new(ApiOverHttp::new(http.clone(), key)), clock.clone());
-        Ok(Self { http, clock, rng: Arc::new(SystemRng), apis: Some(Arc::new(feeds)) })
+        Ok(Self {
+            http,
+            clock,
+            rng: Arc::new(SystemRng),
+            apis: Some(Arc::new(feeds)),
+        })
     }
 }
 
@@ -111,12 +116,22 @@ impl Timer for TokioSleep {
 ///
 /// # Errors
 /// All that is wrong with it.
-pub fn compile(config: &Config, mode: Mode, relaxed: Relaxed, deps: &Deps) -> Result<Engine, LoadErrors> {
+pub fn compile(
+    config: &Config,
+    mode: Mode,
+    relaxed: Relaxed,
+    deps: &Deps,
+) -> Result<Engine, LoadErrors> {
     Engine::new(config, mode, relaxed, ports(deps))
 }
 
 /// As [`compile`], without a look at listeners and providers.
-pub(crate) fn compile_for_rules(config: &Config, mode: Mode, relaxed: Relaxed, deps: &Deps) -> Result<Engine, LoadErrors> {
+pub(crate) fn compile_for_rules(
+    config: &Config,
+    mode: Mode,
+    relaxed: Relaxed,
+    deps: &Deps,
+) -> Result<Engine, LoadErrors> {
     Engine::for_rules(config, mode, relaxed, ports(deps))
 }
 
@@ -133,7 +148,8 @@ fn ports(deps: &Deps) -> heimdall_pipeline::Deps {
 
 fn client_tls() -> Result<rustls::ClientConfig, StartError> {
     let authorities = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-    heimdall_transport::tls::client_config(authorities.as_deref()).map_err(|error| StartError::Tls(error.to_string()))
+    heimdall_transport::tls::client_config(authorities.as_deref())
+        .map_err(|error| StartError::Tls(error.to_string()))
 }
 
 /// A service that runs.
@@ -193,41 +209,132 @@ pub async fn start(settings: Settings, deps: Deps) -> Result<Running, StartError
     };
     let mut sets = RuleSets::new(config.providers.file_system.as_ref());
     sets.look(&engine)?;
-    for index in 0..config.providers.http_endpoint.as_ref().map_or(0, |provider| provider.endpoints) {
-        match engine.fetch_rules(index, None).await.and_then(|answer| sets.fetched(&engine, index, answer)) {
+    for index in 0..config
+        .providers
+        .http_endpoint
+        .as_ref()
+        .map_or(0, |provider| provider.endpoints)
+    {
+        match engine
+            .fetch_rules(index, None)
+            .await
+            .and_then(|answer| sets.fetched(&engine, index, answer))
+        {
             Ok(_) => {}
             // The endpoint may come up later; until then no rule of it takes a request.
             Err(errors) => tracing::error!(%errors, "rules cannot be fetched"),
         }
     }
-    let live = Live { rules: sets.snapshot(&engine)?, engine, cors: config.serve.listener.cors.as_ref().map(CrossOrigin::new) };
+    let live = Live {
+        rules: sets.snapshot(&engine)?,
+        engine,
+        cors: config.serve.listener.cors.as_ref().map(CrossOrigin::new),
+    };
     let counters = Arc::new(Counters::default());
-    let shared = Arc::new(Shared { live: ArcSwap::from_pointee(live), mode: settings.mode, counters });
+    let shared = Arc::new(Shared {
+        live: ArcSwap::from_pointee(live),
+        mode: settings.mode,
+        counters,
+    });
 
     let listener = bind(settings.service, &config.serve.listener).await?;
-    let service = listener.local_addr().map_err(|error| StartError::System("service".to_owned(), error))?;
-    let serve_keys = config.serve.listener.tls.as_ref().map(certificate).transpose()?;
-    let overview = Arc::new(Overview { shared: shared.clone(), stale: AtomicBool::new(false) });
+    let service = listener
+        .local_addr()
+        .map_err(|error| StartError::System("service".to_owned(), error))?;
+    let serve_keys = config
+        .serve
+        .listener
+        .tls
+        .as_ref()
+        .map(certificate)
+        .transpose()?;
+    let overview = Arc::new(Overview {
+        shared: shared.clone(),
+        stale: AtomicBool::new(false),
+    });
     let manage_at = management_address(&settings, &config.management)?;
-    let manage_keys = config.management.tls.as_ref().map(certificate).transpose()?;
-    let manage_tls = manage_keys.as_ref().map(KeyStore::server_config).transpose().map_err(StartError::Tls)?;
-    let system = |what: &str| { let what = what.to_owned(); move |error| StartError::System(what, error) };
-    let management = Management::start(manage_at, manage_tls, overview.clone()).map_err(system("management"))?;
+    let manage_keys = config
+        .management
+        .tls
+        .as_ref()
+        .map(certificate)
+        .transpose()?;
+    let manage_tls = manage_keys
+        .as_ref()
+        .map(KeyStore::server_config)
+        .transpose()
+        .map_err(StartError::Tls)?;
+    let system = |what: &str| {
+        let what = what.to_owned();
+        move |error| StartError::System(what, error)
+    };
+    let management =
+        Management::start(manage_at, manage_tls, overview.clone()).map_err(system("management"))?;
     let worker_settings = worker_settings(&settings, &config, serve_keys.as_ref())?;
-    let workers = Workers::start(listener, shared.clone(), &worker_settings).map_err(system("workers"))?;
+    let workers = match settings.mode {
+        Mode::Envoy => envoy_workers(listener, &shared, serve_keys.is_some())?,
+        _ => {
+            Workers::start(listener, shared.clone(), &worker_settings).map_err(system("workers"))?
+        }
+    };
     let (reload, asked) = mpsc::unbounded_channel();
     let certificates = serve_keys.into_iter().chain(manage_keys).collect();
-    let keeper = Keeper { settings, deps, config, sets: Mutex::new(sets), overview, certificates };
+    let keeper = Keeper {
+        settings,
+        deps,
+        config,
+        sets: Mutex::new(sets),
+        overview,
+        certificates,
+    };
     let keeper = tokio::spawn(Arc::new(keeper).keep(asked, watch));
-    Ok(Running { service, management: management.address(), workers, listener: management, keeper, reload })
+    Ok(Running {
+        service,
+        management: management.address(),
+        workers,
+        listener: management,
+        keeper,
+        reload,
+    })
+}
+
+#[cfg(feature = "envoy-grpc")]
+fn envoy_workers(
+    listener: TcpListener,
+    shared: &Arc<Shared>,
+    tls: bool,
+) -> Result<Workers, StartError> {
+    if tls {
+        return Err(StartError::Tls(
+            "`serve.tls` is not supported with --envoy-grpc; use a loopback address or a sidecar"
+                .to_owned(),
+        ));
+    }
+    Ok(Workers::of(|stop| {
+        tokio::spawn(crate::envoy::serve(listener, shared.clone(), stop))
+    }))
+}
+
+#[cfg(not(feature = "envoy-grpc"))]
+fn envoy_workers(_: TcpListener, _: &Arc<Shared>, _: bool) -> Result<Workers, StartError> {
+    Err(StartError::Tls(
+        "this program was built without the feature `envoy-grpc`".to_owned(),
+    ))
 }
 
 async fn bind(given: Option<SocketAddr>, config: &Listener) -> Result<TcpListener, StartError> {
     let (name, bound) = match given {
         Some(address) => (address.to_string(), TcpListener::bind(address).await),
         None => {
-            let host = if config.host.is_empty() { "0.0.0.0" } else { config.host.trim_start_matches('[').trim_end_matches(']') };
-            (format!("{host}:{}", config.port), TcpListener::bind((host, config.port)).await)
+            let host = if config.host.is_empty() {
+                "0.0.0.0"
+            } else {
+                config.host.trim_start_matches('[').trim_end_matches(']')
+            };
+            (
+                format!("{host}:{}", config.port),
+                TcpListener::bind((host, config.port)).await,
+            )
         }
     };
     bound.map_err(|error| StartError::System(name, error))
@@ -237,10 +344,18 @@ fn management_address(settings: &Settings, config: &Listener) -> Result<SocketAd
     if let Some(address) = settings.management {
         return Ok(address);
     }
-    let host = if config.host.is_empty() { "0.0.0.0" } else { config.host.trim_start_matches('[').trim_end_matches(']') };
+    let host = if config.host.is_empty() {
+        "0.0.0.0"
+    } else {
+        config.host.trim_start_matches('[').trim_end_matches(']')
+    };
     let name = format!("{host}:{}", config.port);
-    let mut found = (host, config.port).to_socket_addrs().map_err(|error| StartError::System(name.clone(), error))?;
-    found.next().ok_or_else(|| StartError::System(name, std::io::ErrorKind::AddrNotAvailable.into()))
+    let mut found = (host, config.port)
+        .to_socket_addrs()
+        .map_err(|error| StartError::System(name.clone(), error))?;
+    found
+        .next()
+        .ok_or_else(|| StartError::System(name, std::io::ErrorKind::AddrNotAvailable.into()))
 }
 
 pub(crate) fn certificate(tls: &heimdall_pipeline::Tls) -> Result<Arc<KeyStore>, StartError> {
@@ -257,9 +372,9 @@ fn worker_settings(
     let mut upstream_tls = client_tls()?;
     upstream_tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let tls = match certificate {
-        Some(certificate) => {
-            Some(TlsAcceptor::from(Arc::new(certificate.server_config().map_err(StartError::Tls)?)))
-        }
+        Some(certificate) => Some(TlsAcceptor::from(Arc::new(
+            certificate.server_config().map_err(StartError::Tls)?,
+        ))),
         None => None,
     };
     let threads = match settings.workers {
@@ -292,13 +407,21 @@ fn worker_settings(
 /// A watch on everything that may change while we run.
 fn watch(config: &Config, engine: &Engine) -> notify::Result<Watch> {
     let mut watch = Watch::new()?;
-    if let Some(provider) = config.providers.file_system.as_ref().filter(|provider| provider.watch) {
+    if let Some(provider) = config
+        .providers
+        .file_system
+        .as_ref()
+        .filter(|provider| provider.watch)
+    {
         watch.add(Path::new(&provider.src))?;
     }
     for path in engine.key_stores() {
         watch.add(Path::new(&path))?;
     }
-    for tls in [&config.serve.listener.tls, &config.management.tls].into_iter().flatten() {
+    for tls in [&config.serve.listener.tls, &config.management.tls]
+        .into_iter()
+        .flatten()
+    {
         watch.add(Path::new(&tls.key_store))?;
     }
     Ok(watch)
@@ -315,7 +438,11 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn keep(self: Arc<Self>, mut asked: mpsc::UnboundedReceiver<oneshot::Sender<Result<(), LoadErrors>>>, mut watch: Option<Watch>) {
+    async fn keep(
+        self: Arc<Self>,
+        mut asked: mpsc::UnboundedReceiver<oneshot::Sender<Result<(), LoadErrors>>>,
+        mut watch: Option<Watch>,
+    ) {
         let mut polls = tokio::task::JoinSet::new();
         if let Some(provider) = &self.config.providers.http_endpoint
             && let Some(pause) = provider.watch_interval
@@ -349,7 +476,13 @@ impl Keeper {
     /// Something changed in a watched folder.
     async fn follow(&self, watch: &mut Watch) {
         self.renew_keys();
-        if self.config.providers.file_system.as_ref().is_none_or(|provider| !provider.watch) {
+        if self
+            .config
+            .providers
+            .file_system
+            .as_ref()
+            .is_none_or(|provider| !provider.watch)
+        {
             return;
         }
         let mut unused = None;
@@ -371,13 +504,22 @@ impl Keeper {
     fn renew_keys(&self) {
         let live = self.overview.shared.live.load_full();
         for path in live.engine.key_stores() {
-            let read = std::fs::read(&path).map_err(|error| LoadErrors::one(&path, error.to_string()));
+            let read =
+                std::fs::read(&path).map_err(|error| LoadErrors::one(&path, error.to_string()));
             if let Err(errors) = read.and_then(|bytes| live.engine.reload_keys(&path, &bytes)) {
-                self.overview.shared.counters.failed_key_reloads.fetch_add(1, Ordering::Relaxed);
+                self.overview
+                    .shared
+                    .counters
+                    .failed_key_reloads
+                    .fetch_add(1, Ordering::Relaxed);
                 tracing::error!(%errors, "a key store cannot be read again; its old keys stay");
             }
         }
-        for error in self.certificates.iter().filter_map(|certificate| certificate.reload().err()) {
+        for error in self
+            .certificates
+            .iter()
+            .filter_map(|certificate| certificate.reload().err())
+        {
             tracing::error!(error, "a certificate was not replaced");
         }
     }
@@ -388,7 +530,11 @@ impl Keeper {
         match looked {
             Ok(None) => {}
             Ok(Some(rules)) => {
-                let next = Live { engine: live.engine.clone(), rules, cors: live.cors.clone() };
+                let next = Live {
+                    engine: live.engine.clone(),
+                    rules,
+                    cors: live.cors.clone(),
+                };
                 self.overview.shared.live.store(Arc::new(next));
                 self.overview.stale.store(false, Ordering::Relaxed);
                 counters.reloads.fetch_add(1, Ordering::Relaxed);
@@ -427,15 +573,32 @@ impl Keeper {
         let shared = &self.overview.shared;
         let renewed = async {
             let config = read_config(&self.settings.config, &self.settings.env_prefix)?;
-            let engine = compile(&config, self.settings.mode, self.settings.relaxed, &self.deps)?;
+            let engine = compile(
+                &config,
+                self.settings.mode,
+                self.settings.relaxed,
+                &self.deps,
+            )?;
             let mut next = RuleSets::new(config.providers.file_system.as_ref());
             next.look(&engine)?;
-            for index in 0..config.providers.http_endpoint.as_ref().map_or(0, |provider| provider.endpoints) {
+            for index in 0..config
+                .providers
+                .http_endpoint
+                .as_ref()
+                .map_or(0, |provider| provider.endpoints)
+            {
                 let answer = engine.fetch_rules(index, None).await?;
                 next.fetched(&engine, index, answer)?;
             }
             let rules = next.snapshot(&engine)?;
-            Ok((next, Live { engine, rules, cors: config.serve.listener.cors.as_ref().map(CrossOrigin::new) }))
+            Ok((
+                next,
+                Live {
+                    engine,
+                    rules,
+                    cors: config.serve.listener.cors.as_ref().map(CrossOrigin::new),
+                },
+            ))
         };
         match renewed.await {
             Ok((next, live)) => {
@@ -447,7 +610,10 @@ impl Keeper {
             }
             Err(errors) => {
                 self.overview.stale.store(true, Ordering::Relaxed);
-                shared.counters.failed_reloads.fetch_add(1, Ordering::Relaxed);
+                shared
+                    .counters
+                    .failed_reloads
+                    .fetch_add(1, Ordering::Relaxed);
                 tracing::error!(%errors, "the reload failed; everything stays as it was");
                 Err(errors)
             }

@@ -4,7 +4,6 @@ mod answer;
 mod forward;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,66 +18,71 @@ use http::{Method, Request, Response, Version, header};
 use hyper::body::{Body, Incoming};
 
 use crate::cors::CrossOrigin;
-use crate::counters::{Counters, Tally};
+use crate::counters::{Counters, Tallies};
 use crate::fields::Fields;
 use crate::guard::ConnState;
 use crate::upstream::{Outgoing, Pool, Reply};
 use answer::{Answer, read_body};
 
 /// What judges at one moment: configuration and rules. One request sees one of these.
-pub struct Live {
+pub(crate) struct Live {
     /// The compiled configuration.
-    pub engine: Engine,
+    pub(crate) engine: Engine,
     /// The rules.
-    pub rules: Snapshot,
+    pub(crate) rules: Snapshot,
     /// Cross-origin rules of the service.
-    pub cors: Option<CrossOrigin>,
+    pub(crate) cors: Option<CrossOrigin>,
 }
 
 /// What the workers share.
-pub struct Shared {
+pub(crate) struct Shared {
     /// Replaced as a whole by every reload.
-    pub live: ArcSwap<Live>,
+    pub(crate) live: ArcSwap<Live>,
     /// How verdicts are carried out.
-    pub mode: Mode,
+    pub(crate) mode: Mode,
     /// Counters.
-    pub counters: Arc<Counters>,
+    pub(crate) counters: Arc<Counters>,
 }
 
 /// A client connection, as far as requests need to know it.
-pub struct Peer {
+pub(crate) struct Peer {
     /// Address of the other end.
-    pub address: IpAddr,
+    pub(crate) address: IpAddr,
     /// Whether by TLS.
-    pub tls: bool,
+    pub(crate) tls: bool,
     /// Shared with the guard.
-    pub state: Arc<ConnState>,
+    pub(crate) state: Arc<ConnState>,
 }
 
 /// Serves requests in one thread.
-pub struct Service {
+pub(crate) struct Service {
     shared: Arc<Shared>,
     pool: Rc<Pool>,
-    tallies: RefCell<HashMap<(Arc<str>, u16), Arc<Tally>>>,
+    tallies: RefCell<Tallies>,
     nameless: Arc<str>,
 }
 
 impl Service {
     /// A service over its thread's pool.
-    pub fn new(shared: Arc<Shared>, pool: Rc<Pool>) -> Rc<Self> {
-        Rc::new(Self { shared, pool, tallies: RefCell::default(), nameless: "".into() })
-    }
-
-    /// What the workers share.
-    pub fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    pub(crate) fn new(shared: Arc<Shared>, pool: Rc<Pool>) -> Rc<Self> {
+        Rc::new(Self {
+            shared,
+            pool,
+            tallies: RefCell::default(),
+            nameless: "".into(),
+        })
     }
 
     /// Answers one request.
-    pub async fn serve(self: Rc<Self>, peer: Rc<Peer>, request: Request<Incoming>) -> Response<Reply> {
+    pub(crate) async fn serve(
+        self: Rc<Self>,
+        peer: Rc<Peer>,
+        request: Request<Incoming>,
+    ) -> Response<Reply> {
         let running = peer.state.begin();
         let begun = Instant::now();
-        let log = tracing::enabled!(target: "access", tracing::Level::INFO).then(|| (request.method().clone(), path_of(&request)));
+        let log = tracing::enabled!(target: "access", tracing::Level::INFO)
+            .then(|| (request.method().clone(), path_of(&request)));
         let answer = self.answer(&peer, request).await;
         let took = begun.elapsed();
         let status = answer.response.status().as_u16();
@@ -86,7 +90,11 @@ impl Service {
         if let Some((method, path)) = log {
             tracing::info!(target: "access", %method, path, status, rule = &*rule, peer = %peer.address, micros = took.as_micros(), reason = answer.reason, "request");
         }
-        self.tallies.borrow_mut().entry((rule, status)).or_insert_with_key(|(rule, status)| self.shared.counters.tally(rule, *status)).add(took);
+        self.tallies
+            .borrow_mut()
+            .entry((rule, status))
+            .or_insert_with_key(|(rule, status)| self.shared.counters.tally(rule, *status))
+            .add(took);
         answer.response.map(|body| body.counted(running))
     }
 
@@ -95,11 +103,19 @@ impl Service {
         if *request.method() == Method::OPTIONS && request.uri() == "*" {
             return self.refused_head(&live, peer);
         }
-        let upgrade = request.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
+        let upgrade = request
+            .headers()
+            .contains_key(header::UPGRADE)
+            .then(|| hyper::upgrade::on(&mut request));
         let h1 = request.version() <= Version::HTTP_11;
         let (parts, body) = request.into_parts();
-        let cors = live.cors.as_ref().filter(|_| self.shared.mode == Mode::Proxy);
-        if let Some((status, fields)) = cors.and_then(|cors| cors.preflight(&parts.method, &parts.headers)) {
+        let cors = live
+            .cors
+            .as_ref()
+            .filter(|_| self.shared.mode == Mode::Proxy);
+        if let Some((status, fields)) =
+            cors.and_then(|cors| cors.preflight(&parts.method, &parts.headers))
+        {
             return Answer::plain(status, fields);
         }
         let granted = cors.map(|cors| cors.fields(&parts.method, &parts.headers));
@@ -114,8 +130,14 @@ impl Service {
                 fields.insert(name, value);
             }
         }
-        if h1 && (answer.close || last && answer.response.status() != http::StatusCode::SWITCHING_PROTOCOLS) {
-            answer.response.headers_mut().insert(header::CONNECTION, http::HeaderValue::from_static("close"));
+        if h1
+            && (answer.close
+                || last && answer.response.status() != http::StatusCode::SWITCHING_PROTOCOLS)
+        {
+            answer
+                .response
+                .headers_mut()
+                .insert(header::CONNECTION, http::HeaderValue::from_static("close"));
         }
         answer
     }
@@ -146,7 +168,8 @@ impl Service {
         match route.judge(&request, read.as_deref()).await {
             Verdict::Forward(forward) => {
                 drop(request);
-                self.forward(live, peer, *forward, parts, body, upgrade).await
+                self.forward(live, peer, *forward, parts, body, upgrade)
+                    .await
             }
             Verdict::Accept(accept) => Answer::accepted(*accept),
             Verdict::Respond(respond) => Answer::responded(*respond),
@@ -154,15 +177,30 @@ impl Service {
     }
 
     fn refused_head(&self, live: &Live, peer: &Peer) -> Answer {
-        let refusal = peer.state.refusal().unwrap_or(crate::guard::Refusal { status: 400, reason: "refused" });
-        self.shared.counters.refused_heads.fetch_add(1, Ordering::Relaxed);
+        let refusal = peer.state.refusal().unwrap_or(crate::guard::Refusal {
+            status: 400,
+            reason: "refused",
+        });
+        self.shared
+            .counters
+            .refused_heads
+            .fetch_add(1, Ordering::Relaxed);
         if refusal.status == 431 {
-            self.shared.counters.large_heads.fetch_add(1, Ordering::Relaxed);
+            self.shared
+                .counters
+                .large_heads
+                .fetch_add(1, Ordering::Relaxed);
             tracing::warn!(peer = %peer.address, reason = refusal.reason, "a request head met the size limit");
         } else {
             tracing::debug!(peer = %peer.address, reason = refusal.reason, "a request head was refused");
         }
-        Answer::refused(live, &Refusal { status: refusal.status, reason: refusal.reason.to_owned() })
+        Answer::refused(
+            live,
+            &Refusal {
+                status: refusal.status,
+                reason: refusal.reason.to_owned(),
+            },
+        )
     }
 }
 
@@ -177,13 +215,18 @@ fn admit<'a>(
     parts: &'a Parts,
     fields: &'a Fields<'a>,
 ) -> Result<heimdall_pipeline::Request<'a>, Refusal> {
-    let bad = |reason: &str| Refusal { status: 400, reason: reason.to_owned() };
+    let bad = |reason: &str| Refusal {
+        status: 400,
+        reason: reason.to_owned(),
+    };
     let host = match parts.headers.get(header::HOST) {
         Some(host) => Some(host.to_str().map_err(|_| bad("the host is no text"))?),
         None => None,
     };
     let authority = match (parts.version, parts.uri.authority()) {
-        (Version::HTTP_2, Some(authority)) if host.is_some_and(|host| !host.eq_ignore_ascii_case(authority.as_str())) => {
+        (Version::HTTP_2, Some(authority))
+            if host.is_some_and(|host| !host.eq_ignore_ascii_case(authority.as_str())) =>
+        {
             return Err(bad("`:authority` and `Host` differ"));
         }
         (Version::HTTP_2, Some(authority)) => Some(authority.as_str()),
@@ -191,7 +234,10 @@ fn admit<'a>(
     };
     live.engine.gate().admit(RawHead {
         method: parts.method.as_str(),
-        target: parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str),
+        target: parts
+            .uri
+            .path_and_query()
+            .map_or("/", http::uri::PathAndQuery::as_str),
         authority,
         tls: peer.tls,
         peer: peer.address,

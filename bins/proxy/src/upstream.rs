@@ -15,28 +15,28 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
 
-pub use body::{Outgoing, Reply};
+pub(crate) use body::{Outgoing, Reply};
 pub(crate) use connect::LocalSpawn;
 
 /// How upstreams are treated.
 #[derive(Debug, Clone)]
-pub struct UpstreamSettings {
+pub(crate) struct UpstreamSettings {
     /// Longest time until a connection stands, with TLS.
-    pub connect_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
     /// Longest time from the request to the head of the answer; `None` waits for ever.
-    pub answer_timeout: Option<Duration>,
+    pub(crate) answer_timeout: Option<Duration>,
     /// How long an idle connection is kept.
-    pub idle_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
     /// Idle connections to one upstream, in one worker.
-    pub max_idle_per_host: usize,
+    pub(crate) max_idle_per_host: usize,
     /// TLS towards upstreams.
-    pub tls: Arc<rustls::ClientConfig>,
+    pub(crate) tls: Arc<rustls::ClientConfig>,
 }
 
 /// Why there is no answer from an upstream.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum UpstreamError {
+pub(crate) enum UpstreamError {
     /// No connection came about.
     #[error("cannot connect: {0}")]
     Connect(String),
@@ -50,15 +50,15 @@ pub enum UpstreamError {
 
 /// Where a request goes.
 #[derive(Debug, Clone, Copy)]
-pub struct Target<'a> {
+pub(crate) struct Target<'a> {
     /// Whether by TLS.
-    pub tls: bool,
+    pub(crate) tls: bool,
     /// Host and port.
-    pub authority: &'a str,
+    pub(crate) authority: &'a str,
 }
 
 /// A pool of connections, for one thread.
-pub struct Pool {
+pub(crate) struct Pool {
     settings: UpstreamSettings,
     hosts: [RefCell<HashMap<Box<str>, Host>>; 2],
     swept: Cell<Instant>,
@@ -92,8 +92,12 @@ enum Sender {
 
 impl Pool {
     /// An empty pool.
-    pub fn new(settings: UpstreamSettings) -> Rc<Self> {
-        Rc::new(Self { settings, hosts: Default::default(), swept: Cell::new(Instant::now()) })
+    pub(crate) fn new(settings: UpstreamSettings) -> Rc<Self> {
+        Rc::new(Self {
+            settings,
+            hosts: Default::default(),
+            swept: Cell::new(Instant::now()),
+        })
     }
 
     /// Sends a request whose target is a path and gives the answer as soon as its head is there.
@@ -103,11 +107,18 @@ impl Pool {
     ///
     /// # Errors
     /// [`UpstreamError`]; the connection is not used again.
-    pub async fn send(self: &Rc<Self>, target: Target<'_>, request: Request<Outgoing>) -> Result<Response<Reply>, UpstreamError> {
+    pub(crate) async fn send(
+        self: &Rc<Self>,
+        target: Target<'_>,
+        request: Request<Outgoing>,
+    ) -> Result<Response<Reply>, UpstreamError> {
         match self.settings.answer_timeout {
-            Some(limit) => timeout(limit.saturating_add(self.settings.connect_timeout), self.exchange(target, request, limit))
-                .await
-                .unwrap_or(Err(UpstreamError::Timeout)),
+            Some(limit) => timeout(
+                limit.saturating_add(self.settings.connect_timeout),
+                self.exchange(target, request, limit),
+            )
+            .await
+            .unwrap_or(Err(UpstreamError::Timeout)),
             None => self.exchange(target, request, Duration::MAX).await,
         }
     }
@@ -118,7 +129,8 @@ impl Pool {
         mut request: Request<Outgoing>,
         limit: Duration,
     ) -> Result<Response<Reply>, UpstreamError> {
-        let spare = (request.method().is_safe() && request.body().is_end_stream()).then(|| copy(&request));
+        let spare =
+            (request.method().is_safe() && request.body().is_end_stream()).then(|| copy(&request));
         let mut reused = self.checkout(target);
         if let Some(sender) = reused.take() {
             match self.once(target, sender, request).await {
@@ -148,13 +160,20 @@ impl Pool {
             Sender::H1(mut sender) => {
                 let response = sender.try_send_request(request).await.map_err(undo)?;
                 let reusable = response.status() != http::StatusCode::SWITCHING_PROTOCOLS;
-                let lease = Lease { pool: self.clone(), tls: target.tls, authority: target.authority.into(), sender };
+                let lease = Lease {
+                    pool: self.clone(),
+                    tls: target.tls,
+                    authority: target.authority.into(),
+                    sender,
+                };
                 Ok(response.map(|body| Reply::upstream(body, reusable.then_some(lease))))
             }
             Sender::H2(mut sender) => {
                 let request = with_authority(target, request);
                 let answered = sender.try_send_request(request).await;
-                answered.map(|response| response.map(|body| Reply::upstream(body, None))).map_err(undo)
+                answered
+                    .map(|response| response.map(|body| Reply::upstream(body, None)))
+                    .map_err(undo)
             }
         }
     }
@@ -174,7 +193,11 @@ impl Pool {
     }
 
     async fn connect(self: &Rc<Self>, target: Target<'_>) -> Result<Sender, UpstreamError> {
-        let connected = timeout(self.settings.connect_timeout, connect::open(target, &self.settings.tls)).await;
+        let connected = timeout(
+            self.settings.connect_timeout,
+            connect::open(target, &self.settings.tls),
+        )
+        .await;
         let sender = match connected {
             Ok(Ok(sender)) => sender,
             Ok(Err(error)) => return Err(UpstreamError::Connect(error.to_string())),
@@ -209,8 +232,13 @@ impl Pool {
         self.swept.set(now);
         for hosts in &self.hosts {
             hosts.borrow_mut().retain(|_, host| {
-                host.idle.retain(|(sender, since)| !sender.is_closed() && now.duration_since(*since) < self.settings.idle_timeout);
-                host.h2.as_ref().is_some_and(http2::SendRequest::is_closed).then(|| host.h2 = None);
+                host.idle.retain(|(sender, since)| {
+                    !sender.is_closed() && now.duration_since(*since) < self.settings.idle_timeout
+                });
+                host.h2
+                    .as_ref()
+                    .is_some_and(http2::SendRequest::is_closed)
+                    .then(|| host.h2 = None);
                 !host.idle.is_empty() || host.h2.is_some()
             });
         }
@@ -238,9 +266,16 @@ fn copy(request: &Request<Outgoing>) -> Request<Outgoing> {
 /// HTTP/2 carries scheme and authority beside the path; `Host` becomes the authority.
 fn with_authority(target: Target<'_>, mut request: Request<Outgoing>) -> Request<Outgoing> {
     let host = request.headers_mut().remove(http::header::HOST);
-    let authority = host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or(target.authority);
+    let authority = host
+        .as_ref()
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or(target.authority);
     let mut parts = http::uri::Parts::default();
-    parts.scheme = Some(if target.tls { http::uri::Scheme::HTTPS } else { http::uri::Scheme::HTTP });
+    parts.scheme = Some(if target.tls {
+        http::uri::Scheme::HTTPS
+    } else {
+        http::uri::Scheme::HTTP
+    });
     parts.authority = authority.parse().ok();
     parts.path_and_query = request.uri().path_and_query().cloned();
     if let Ok(uri) = http::Uri::from_parts(parts) {

@@ -24,17 +24,17 @@ const OVERLOADED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 
 
 /// How the workers serve.
 #[derive(Clone)]
-pub struct WorkerSettings {
+pub(crate) struct WorkerSettings {
     /// Threads.
-    pub threads: usize,
+    pub(crate) threads: usize,
     /// TLS of the listener.
-    pub tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<TlsAcceptor>,
     /// Timers of client connections.
-    pub timers: Timers,
+    pub(crate) timers: Timers,
     /// Upstreams.
-    pub upstream: UpstreamSettings,
+    pub(crate) upstream: UpstreamSettings,
     /// How long running requests get when the service stops.
-    pub grace: Duration,
+    pub(crate) grace: Duration,
 }
 
 struct Worker {
@@ -43,7 +43,7 @@ struct Worker {
 }
 
 /// The threads that serve, and the task that feeds them.
-pub struct Workers {
+pub(crate) struct Workers {
     stop: watch::Sender<bool>,
     accepting: tokio::task::JoinHandle<()>,
     threads: Vec<JoinHandle<()>>,
@@ -54,26 +54,59 @@ impl Workers {
     ///
     /// # Errors
     /// When a thread or a runtime cannot be made.
-    pub fn start(listener: TcpListener, shared: Arc<Shared>, settings: &WorkerSettings) -> io::Result<Self> {
+    pub(crate) fn start(
+        listener: TcpListener,
+        shared: Arc<Shared>,
+        settings: &WorkerSettings,
+    ) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let (mut workers, mut threads) = (Vec::new(), Vec::new());
         for number in 0..settings.threads.max(1) {
             let (inbox, connections) = mpsc::unbounded_channel();
             let load = Arc::new(AtomicUsize::new(0));
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let (shared, settings, count, stopped) = (shared.clone(), settings.clone(), load.clone(), stopped.clone());
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            let (shared, settings, count, stopped) = (
+                shared.clone(),
+                settings.clone(),
+                load.clone(),
+                stopped.clone(),
+            );
             let thread = std::thread::Builder::new()
                 .name(format!("proxy-{number}"))
-                .spawn(move || LocalSet::new().block_on(&runtime, work(connections, shared, settings, count, stopped)))?;
+                .spawn(move || {
+                    LocalSet::new().block_on(
+                        &runtime,
+                        work(connections, shared, settings, count, stopped),
+                    )
+                })?;
             workers.push(Worker { inbox, load });
             threads.push(thread);
         }
         let accepting = tokio::spawn(accept(listener, workers, shared, stopped));
-        Ok(Self { stop, accepting, threads })
+        Ok(Self {
+            stop,
+            accepting,
+            threads,
+        })
+    }
+
+    /// One task in place of the threads.
+    #[cfg(feature = "envoy-grpc")]
+    pub(crate) fn of(
+        start: impl FnOnce(watch::Receiver<bool>) -> tokio::task::JoinHandle<()>,
+    ) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        Self {
+            stop,
+            accepting: start(stopped),
+            threads: Vec::new(),
+        }
     }
 
     /// Takes no new connection, lets running requests finish, and returns when all threads are done.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.send_replace(true);
         let _ = self.accepting.await;
         let threads = self.threads;
@@ -86,7 +119,12 @@ impl Workers {
     }
 }
 
-async fn accept(listener: TcpListener, workers: Vec<Worker>, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+async fn accept(
+    listener: TcpListener,
+    workers: Vec<Worker>,
+    shared: Arc<Shared>,
+    mut stop: watch::Receiver<bool>,
+) {
     let most = most_connections();
     // Given up for a moment when no file descriptor is left, so that clients are turned away instead of left waiting.
     let mut spare = std::fs::File::open("/dev/null").ok();
@@ -95,11 +133,22 @@ async fn accept(listener: TcpListener, workers: Vec<Worker>, shared: Arc<Shared>
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => return,
         };
-        let open = workers.iter().map(|worker| worker.load.load(Ordering::Relaxed)).sum::<usize>();
-        shared.counters.connections.store(open as u64, Ordering::Relaxed);
+        let open = workers
+            .iter()
+            .map(|worker| worker.load.load(Ordering::Relaxed))
+            .sum::<usize>();
+        shared
+            .counters
+            .connections
+            .store(open as u64, Ordering::Relaxed);
         match accepted {
             Ok((stream, from)) if open < most => {
-                let Some(worker) = workers.iter().min_by_key(|worker| worker.load.load(Ordering::Relaxed)) else { return };
+                let Some(worker) = workers
+                    .iter()
+                    .min_by_key(|worker| worker.load.load(Ordering::Relaxed))
+                else {
+                    return;
+                };
                 worker.load.fetch_add(1, Ordering::Relaxed);
                 if let Ok(stream) = stream.into_std() {
                     // The threads outlive this task.
@@ -109,7 +158,9 @@ async fn accept(listener: TcpListener, workers: Vec<Worker>, shared: Arc<Shared>
             Ok((stream, _)) => shed(&stream, &shared),
             Err(error) if matches!(error.raw_os_error(), Some(23 | 24)) => {
                 drop(spare.take());
-                if let Ok(Ok((stream, _))) = tokio::time::timeout(Duration::from_millis(10), listener.accept()).await {
+                if let Ok(Ok((stream, _))) =
+                    tokio::time::timeout(Duration::from_millis(10), listener.accept()).await
+                {
                     shed(&stream, &shared);
                 }
                 spare = std::fs::File::open("/dev/null").ok();
@@ -131,7 +182,13 @@ fn most_connections() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let files = limits
         .lines()
-        .find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse::<usize>().ok())
+        .find_map(|line| {
+            line.strip_prefix("Max open files")?
+                .split_whitespace()
+                .next()?
+                .parse::<usize>()
+                .ok()
+        })
         .unwrap_or(usize::MAX);
     (files.saturating_sub(SPARE_FILES) / 2).max(8)
 }
@@ -152,7 +209,9 @@ async fn work(
         };
         let Some((stream, from)) = next else { break };
         let done = Done(load.clone());
-        let Ok(stream) = tokio::net::TcpStream::from_std(stream) else { continue };
+        let Ok(stream) = tokio::net::TcpStream::from_std(stream) else {
+            continue;
+        };
         let tls = settings.tls.clone();
         let (service, stop, token) = (service.clone(), stop.clone(), open.clone());
         tokio::task::spawn_local(async move {

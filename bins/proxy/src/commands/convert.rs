@@ -28,7 +28,8 @@ enum Form {
 pub(super) fn run(convert: &Convert) -> Result<ExitCode, Failure> {
     let source = read_source(&convert.file)?;
     let parsed = heimdall_finalizer::yaml::parse(&source.text);
-    let document = to_json(&parsed.map_err(|issue| Failure(format!("{}: {}", source.name, issue.message)))?);
+    let document =
+        to_json(&parsed.map_err(|issue| Failure(format!("{}: {}", source.name, issue.message)))?);
     let set = match document.get("kind").and_then(Value::as_str) {
         Some("RuleSet") => unwrapped(&document),
         _ => document,
@@ -50,6 +51,9 @@ pub(super) fn run(convert: &Convert) -> Result<ExitCode, Failure> {
 }
 
 fn unwrapped(resource: &Value) -> Value {
-    let name = resource.pointer("/metadata/name").cloned().unwrap_or(Value::Null);
+    let name = resource
+        .pointer("/metadata/name")
+        .cloned()
+        .unwrap_or(Value::Null);
     json!({"version": "1alpha4", "name": name, "rules": resource.pointer("/spec/rules")})
 }

@@ -46,8 +46,16 @@ pub(super) struct Trial {
 }
 
 pub(super) fn run(common: &Common, explain: &Explain) -> Result<ExitCode, Failure> {
-    let mode = if explain.decision { Mode::Decision } else { Mode::Proxy };
-    let headers = explain.headers.iter().map(|line| split(line)).collect::<Result<Vec<_>, _>>()?;
+    let mode = if explain.decision {
+        Mode::Decision
+    } else {
+        Mode::Proxy
+    };
+    let headers = explain
+        .headers
+        .iter()
+        .map(|line| split(line))
+        .collect::<Result<Vec<_>, _>>()?;
     let trial = Trial {
         method: explain.method.clone(),
         url: explain.url.clone(),
@@ -68,7 +76,9 @@ pub(super) fn run(common: &Common, explain: &Explain) -> Result<ExitCode, Failur
 }
 
 fn split(line: &str) -> Result<(String, String), Failure> {
-    let (name, value) = line.split_once(':').ok_or_else(|| Failure(format!("`{line}` is no header: a colon is missing")))?;
+    let (name, value) = line
+        .split_once(':')
+        .ok_or_else(|| Failure(format!("`{line}` is no header: a colon is missing")))?;
     Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
 }
 
@@ -79,7 +89,11 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(common: &Common, mode: Mode, rules: Option<&std::path::Path>) -> Result<Self, Failure> {
+    pub(super) fn new(
+        common: &Common,
+        mode: Mode,
+        rules: Option<&std::path::Path>,
+    ) -> Result<Self, Failure> {
         let config = read_config(&common.place(), &common.env_config_prefix)?;
         let engine = compile(&config, mode, common.relaxed(), &Deps::system()?)?;
         let mut provider = config.providers.file_system.clone();
@@ -95,18 +109,31 @@ impl Judge {
     /// The verdict as JSON, and how it came about.
     pub(super) async fn judge(&self, trial: &Trial) -> Result<(Value, Explanation), Failure> {
         let uri = trial.url.parse::<http::Uri>()?;
-        let host = trial.headers.iter().find(|(name, _)| name == "host").map(|(_, value)| value.as_str());
+        let host = trial
+            .headers
+            .iter()
+            .find(|(name, _)| name == "host")
+            .map(|(_, value)| value.as_str());
         let head = RawHead {
             method: &trial.method,
-            target: uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str),
-            authority: host.or_else(|| uri.authority().map(http::uri::Authority::as_str)).or(Some("localhost")),
+            target: uri
+                .path_and_query()
+                .map_or("/", http::uri::PathAndQuery::as_str),
+            authority: host
+                .or_else(|| uri.authority().map(http::uri::Authority::as_str))
+                .or(Some("localhost")),
             tls: uri.scheme_str() == Some("https"),
             peer: trial.peer,
             headers: &trial.headers,
         };
         let request = match self.engine.gate().admit(head) {
             Ok(request) => request,
-            Err(refusal) => return Ok((json!({"respond": {"status": refusal.status, "reason": refusal.reason}}), Explanation::default())),
+            Err(refusal) => {
+                return Ok((
+                    json!({"respond": {"status": refusal.status, "reason": refusal.reason}}),
+                    Explanation::default(),
+                ));
+            }
         };
         let body = trial.body.as_ref().map(String::as_bytes);
         let (verdict, explanation) = self.rules.find(&request).explain(&request, body).await;
@@ -115,7 +142,12 @@ impl Judge {
 }
 
 fn show(verdict: &Verdict) -> Value {
-    let pairs = |headers: &[(Arc<str>, Arc<str>)]| headers.iter().map(|(name, value)| json!([&**name, &**value])).collect::<Vec<_>>();
+    let pairs = |headers: &[(Arc<str>, Arc<str>)]| {
+        headers
+            .iter()
+            .map(|(name, value)| json!([&**name, &**value]))
+            .collect::<Vec<_>>()
+    };
     match verdict {
         Verdict::Forward(forward) => json!({"forward": {
             "method": forward.method, "url": format!("{}://{}{}", forward.scheme, forward.authority, forward.target),

@@ -11,7 +11,12 @@ use crate::Deps;
 #[derive(Debug, Clone, Args)]
 pub(super) struct HealthCheck {
     /// Base address of the management listener.
-    #[arg(short, long, default_value = "http://127.0.0.1:4457", value_name = "URL")]
+    #[arg(
+        short,
+        long,
+        default_value = "http://127.0.0.1:4457",
+        value_name = "URL"
+    )]
     endpoint: String,
     /// How the answer is printed.
     #[arg(short, long, default_value = "text")]
@@ -28,13 +33,22 @@ enum Output {
 pub(super) fn run(check: &HealthCheck) -> Result<ExitCode, Failure> {
     let request = HttpRequest {
         method: "GET".to_owned(),
-        url: format!("{}/.well-known/health", check.endpoint.trim_end_matches('/')),
+        url: format!(
+            "{}/.well-known/health",
+            check.endpoint.trim_end_matches('/')
+        ),
         headers: Vec::new(),
         body: Vec::new(),
         timeout: Duration::from_secs(5),
         max_body: 64 * 1024,
     };
-    let answer = runtime()?.block_on(async { Deps::system()?.http.send(request).await.map_err(Failure::from) })?;
+    let answer = runtime()?.block_on(async {
+        Deps::system()?
+            .http
+            .send(request)
+            .await
+            .map_err(Failure::from)
+    })?;
     let body = serde_json::from_slice::<Value>(&answer.body)?;
     match check.output {
         Output::Json => say(&body),
@@ -43,8 +57,15 @@ pub(super) fn run(check: &HealthCheck) -> Result<ExitCode, Failure> {
                 say(format_args!("{name}: {value}"));
             }
         }
-        Output::Text => say(body.get("status").and_then(Value::as_str).unwrap_or("unknown")),
+        Output::Text => say(body
+            .get("status")
+            .and_then(Value::as_str)
+            .unwrap_or("unknown")),
     }
     let well = answer.status == 200 && body.get("status").and_then(Value::as_str) == Some("ok");
-    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

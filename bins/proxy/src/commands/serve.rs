@@ -41,12 +41,9 @@ pub(super) fn run(common: &Common, serve: &Serve) -> Result<ExitCode, Failure> {
         let mut signals = Signals::listen()?;
         let running = start(settings, Deps::system()?).await?;
         tracing::info!(service = %running.service_addr(), management = %running.management_addr(), "ready");
-        loop {
-            match signals.next().await {
-                // A reload that fails is logged where it fails, and the old state stays.
-                Asked::Reload => drop(running.reload().await),
-                Asked::Stop => break,
-            }
+        while signals.next().await == Asked::Reload {
+            // A reload that fails is logged where it fails, and the old state stays.
+            drop(running.reload().await);
         }
         running.stop().await;
         Ok(ExitCode::SUCCESS)

@@ -64,19 +64,35 @@ struct Expected {
 }
 
 pub(super) fn run(common: &Common, test: &Test) -> Result<ExitCode, Failure> {
-    let mode = if test.decision { Mode::Decision } else { Mode::Proxy };
+    let mode = if test.decision {
+        Mode::Decision
+    } else {
+        Mode::Proxy
+    };
     let runtime = runtime()?;
     let _inside = runtime.enter();
     let judge = Judge::new(common, mode, test.rules.as_deref())?;
-    let text = std::fs::read_to_string(&test.file).map_err(|error| Failure(format!("{}: {error}", test.file.display())))?;
+    let text = std::fs::read_to_string(&test.file)
+        .map_err(|error| Failure(format!("{}: {error}", test.file.display())))?;
     let (mut passed, mut failed) = (0, 0);
-    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let at = |error: serde_json::Error| Failure(format!("{}:{}: {error}", test.file.display(), number + 1));
+    for (number, line) in text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+    {
+        let at = |error: serde_json::Error| {
+            Failure(format!("{}:{}: {error}", test.file.display(), number + 1))
+        };
         let case = serde_json::from_str::<Case>(line).map_err(at)?;
         let trial = Trial {
             method: case.request.method,
             url: case.request.url,
-            headers: case.request.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect(),
+            headers: case
+                .request
+                .headers
+                .into_iter()
+                .map(|(name, value)| (name.to_ascii_lowercase(), value))
+                .collect(),
             body: case.request.body,
             peer: case.request.peer.unwrap_or(IpAddr::from([127, 0, 0, 1])),
         };
@@ -90,25 +106,50 @@ pub(super) fn run(common: &Common, test: &Test) -> Result<ExitCode, Failure> {
         }
     }
     say(format_args!("{passed} passed, {failed} failed"));
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn compare(expect: &Expected, verdict: &Value, rule: Option<&str>) -> Vec<String> {
     let mut differences = Vec::new();
-    let (kind, about) = verdict.as_object().and_then(|members| members.iter().next()).map_or(("", &Value::Null), |(k, v)| (k.as_str(), v));
+    let (kind, about) = verdict
+        .as_object()
+        .and_then(|members| members.iter().next())
+        .map_or(("", &Value::Null), |(k, v)| (k.as_str(), v));
     if let Some(wanted) = expect.verdict.as_deref().filter(|wanted| *wanted != kind) {
         differences.push(format!("want {wanted}, got {verdict}"));
     }
-    if let Some(wanted) = expect.rule.as_deref().filter(|wanted| Some(*wanted) != rule) {
-        differences.push(format!("want rule `{wanted}`, got `{}`", rule.unwrap_or("none")));
+    if let Some(wanted) = expect
+        .rule
+        .as_deref()
+        .filter(|wanted| Some(*wanted) != rule)
+    {
+        differences.push(format!(
+            "want rule `{wanted}`, got `{}`",
+            rule.unwrap_or("none")
+        ));
     }
-    if let Some(wanted) = expect.status.filter(|wanted| about.get("status").and_then(Value::as_u64) != Some(*wanted)) {
+    if let Some(wanted) = expect
+        .status
+        .filter(|wanted| about.get("status").and_then(Value::as_u64) != Some(*wanted))
+    {
         differences.push(format!("want status {wanted}, got {verdict}"));
     }
-    if let Some(wanted) = expect.url.as_deref().filter(|wanted| about.get("url").and_then(Value::as_str) != Some(*wanted)) {
+    if let Some(wanted) = expect
+        .url
+        .as_deref()
+        .filter(|wanted| about.get("url").and_then(Value::as_str) != Some(*wanted))
+    {
         differences.push(format!("want URL {wanted}, got {verdict}"));
     }
-    let set = about.get("headers").and_then(Value::as_array).cloned().unwrap_or_default();
+    let set = about
+        .get("headers")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     for (name, value) in &expect.headers {
         let found = set.iter().any(|pair| {
             let text = |index: usize| pair.get(index).and_then(Value::as_str).unwrap_or_default();

@@ -37,13 +37,31 @@ pub(super) fn run(common: &Common, what: &Validate) -> Result<ExitCode, Failure>
             say("Configuration is valid");
         }
         Validate::Rules { proxy_mode, files } => {
-            let mode = if *proxy_mode { Mode::Proxy } else { Mode::Decision };
+            let mode = if *proxy_mode {
+                Mode::Proxy
+            } else {
+                Mode::Decision
+            };
             let engine = compile_for_rules(&config, mode, common.relaxed(), &deps)?;
-            let expand = config.providers.file_system.as_ref().is_some_and(|provider| provider.env_vars_enabled);
+            let expand = config
+                .providers
+                .file_system
+                .as_ref()
+                .is_some_and(|provider| provider.env_vars_enabled);
             let mut sets = Vec::new();
-            for path in files.iter().map(|path| list(path)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+            for path in files
+                .iter()
+                .map(|path| list(path))
+                .collect::<Result<Vec<_>, _>>()?
+                .into_iter()
+                .flatten()
+            {
                 let source = read_source(&path)?;
-                sets.push(engine.compile(&if expand { source.expanded(&variable) } else { source })?);
+                sets.push(engine.compile(&if expand {
+                    source.expanded(&variable)
+                } else {
+                    source
+                })?);
             }
             engine.snapshot(&sets)?;
             for warning in sets.iter().flat_map(|set| &set.warnings) {
@@ -60,7 +78,9 @@ fn listeners(config: &Config) -> Result<(), Failure> {
     if let Some(provider) = &config.providers.file_system {
         list(Path::new(&provider.src))?;
     }
-    let tls = [&config.serve.listener.tls, &config.management.tls].into_iter().flatten();
+    let tls = [&config.serve.listener.tls, &config.management.tls]
+        .into_iter()
+        .flatten();
     for tls in tls {
         crate::run::certificate(tls)?;
     }

@@ -26,7 +26,11 @@ pub(super) enum Body {
     /// Behind the CR behind a chunk's data.
     DataLf,
     /// Inside the trailer section: bytes of it, bytes of this line, whether the name is complete.
-    Trailer { total: usize, line: usize, named: bool },
+    Trailer {
+        total: usize,
+        line: usize,
+        named: bool,
+    },
     /// Behind a CR in the trailer section.
     TrailerLf { total: usize, empty: bool },
 }
@@ -52,7 +56,9 @@ impl Body {
         while at < bytes.len() && *self != Self::Done {
             at += match self {
                 Self::Length(left) | Self::Data(left) => {
-                    let here = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len() - at);
+                    let here = usize::try_from(*left)
+                        .unwrap_or(usize::MAX)
+                        .min(bytes.len() - at);
                     *left -= here as u64;
                     match self {
                         Self::Length(0) => *self = Self::Done,
@@ -73,33 +79,72 @@ impl Body {
 
     fn step(self, byte: u8) -> Result<Self, Broken> {
         Ok(match (self, byte) {
-            (Self::Size { digits, size }, _) if byte.is_ascii_hexdigit() && digits < MAX_SIZE_DIGITS => {
+            (Self::Size { digits, size }, _)
+                if byte.is_ascii_hexdigit() && digits < MAX_SIZE_DIGITS =>
+            {
                 let digit = char::from(byte).to_digit(16).ok_or(Broken)?;
-                Self::Size { digits: digits + 1, size: size << 4 | u64::from(digit) }
+                Self::Size {
+                    digits: digits + 1,
+                    size: size << 4 | u64::from(digit),
+                }
             }
             (Self::Size { digits: 1.., size }, b'\r') => Self::SizeLf { size },
             (Self::Size { digits: 1.., size }, b';') => Self::Extension { size, seen: 0 },
             (Self::Extension { size, .. }, b'\r') => Self::SizeLf { size },
-            (Self::Extension { size, seen }, b' '..=b'~') if seen < MAX_EXTENSION => Self::Extension { size, seen: seen + 1 },
-            (Self::SizeLf { size: 0 }, b'\n') => Self::Trailer { total: 0, line: 0, named: false },
+            (Self::Extension { size, seen }, b' '..=b'~') if seen < MAX_EXTENSION => {
+                Self::Extension {
+                    size,
+                    seen: seen + 1,
+                }
+            }
+            (Self::SizeLf { size: 0 }, b'\n') => Self::Trailer {
+                total: 0,
+                line: 0,
+                named: false,
+            },
             (Self::SizeLf { size }, b'\n') => Self::Data(size),
             (Self::DataCr, b'\r') => Self::DataLf,
             (Self::DataLf, b'\n') => Self::Size { digits: 0, size: 0 },
-            (Self::Trailer { total, line, named }, b'\r') if named || line == 0 => Self::TrailerLf { total, empty: line == 0 },
-            (Self::Trailer { total, line, named }, _) if total < MAX_HEAD => trailer(total, line, named, byte)?,
+            (Self::Trailer { total, line, named }, b'\r') if named || line == 0 => {
+                Self::TrailerLf {
+                    total,
+                    empty: line == 0,
+                }
+            }
+            (Self::Trailer { total, line, named }, _) if total < MAX_HEAD => {
+                trailer(total, line, named, byte)?
+            }
             (Self::TrailerLf { empty: true, .. }, b'\n') => Self::Done,
-            (Self::TrailerLf { total, empty: false }, b'\n') => Self::Trailer { total, line: 0, named: false },
+            (
+                Self::TrailerLf {
+                    total,
+                    empty: false,
+                },
+                b'\n',
+            ) => Self::Trailer {
+                total,
+                line: 0,
+                named: false,
+            },
             _ => return Err(Broken),
         })
     }
 }
 
 fn trailer(total: usize, line: usize, named: bool, byte: u8) -> Result<Body, Broken> {
-    let legal = if named { byte == b'\t' || byte >= b' ' && byte != 0x7f } else { is_token(byte) || byte == b':' && line > 0 };
+    let legal = if named {
+        byte == b'\t' || byte >= b' ' && byte != 0x7f
+    } else {
+        is_token(byte) || byte == b':' && line > 0
+    };
     if !legal {
         return Err(Broken);
     }
-    Ok(Body::Trailer { total: total + 1, line: line + 1, named: named || byte == b':' })
+    Ok(Body::Trailer {
+        total: total + 1,
+        line: line + 1,
+        named: named || byte == b':',
+    })
 }
 
 #[cfg(test)]
@@ -118,15 +163,33 @@ mod tests {
     fn a_chunked_body_ends_where_it_ends_however_it_is_cut() {
         let bytes = b"5;a=b\r\nhello\r\n00A\r\n0123456789\r\n0\r\nX-T: 1\r\n\r\nGET /";
         for piece in 1..bytes.len() {
-            assert_eq!(run(bytes, piece), Ok((bytes.len() - 5, Body::Done)), "{piece}");
+            assert_eq!(
+                run(bytes, piece),
+                Ok((bytes.len() - 5, Body::Done)),
+                "{piece}"
+            );
         }
     }
 
     #[test]
     fn sizes_that_others_read_differently_break_the_connection() {
         for bytes in [
-            "0x3\r\nabc\r\n", "+3\r\nabc\r\n", " 3\r\nabc\r\n", "3 \r\nabc\r\n", "10000000000000000\r\n", "\r\n", ";a\r\n", "3\nabc\r\n",
-            "3;a\nb\r\nabc\r\n", "3\r\nabcd\r\n", "3\r\nabc\n", "0\r\n X: 1\r\n\r\n", "0\r\nX\r\n\r\n", "0\r\nX: 1\n\r\n", "-1\r\n", "3\rabc",
+            "0x3\r\nabc\r\n",
+            "+3\r\nabc\r\n",
+            " 3\r\nabc\r\n",
+            "3 \r\nabc\r\n",
+            "10000000000000000\r\n",
+            "\r\n",
+            ";a\r\n",
+            "3\nabc\r\n",
+            "3;a\nb\r\nabc\r\n",
+            "3\r\nabcd\r\n",
+            "3\r\nabc\n",
+            "0\r\n X: 1\r\n\r\n",
+            "0\r\nX\r\n\r\n",
+            "0\r\nX: 1\n\r\n",
+            "-1\r\n",
+            "3\rabc",
         ] {
             assert_eq!(run(bytes.as_bytes(), 64), Err(Broken), "{bytes:?}");
         }

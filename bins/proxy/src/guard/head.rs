@@ -38,7 +38,10 @@ pub fn check(head: &[u8]) -> Result<Head, Refusal> {
             break;
         }
         if count >= MAX_HEADERS {
-            return Err(Refusal { status: 431, reason: "too many header lines" });
+            return Err(Refusal {
+                status: 431,
+                reason: "too many header lines",
+            });
         }
         seen.header(header)?;
     }
@@ -76,7 +79,8 @@ struct RequestLine<'a> {
 impl<'a> RequestLine<'a> {
     fn parse(line: &'a [u8]) -> Result<Self, Refusal> {
         let mut parts = line.split(|byte| *byte == b' ');
-        let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        let (Some(method), Some(target), Some(version), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(Refusal::bad("the request line is not three words"));
         };
@@ -91,7 +95,10 @@ impl<'a> RequestLine<'a> {
             b"HTTP/1.0" => true,
             _ => return Err(Refusal::bad("unknown version")),
         };
-        if !target.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\')) {
+        if !target
+            .iter()
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\'))
+        {
             return Err(Refusal::bad("a byte that no target may have"));
         }
         Ok(Self { target, old })
@@ -106,7 +113,10 @@ impl<'a> RequestLine<'a> {
             .iter()
             .find_map(|scheme| strip_prefix_ignoring_case(self.target, scheme.as_bytes()))
             .ok_or(Refusal::bad("the target is neither a path nor a URL"))?;
-        let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+        let end = rest
+            .iter()
+            .position(|byte| matches!(byte, b'/' | b'?'))
+            .unwrap_or(rest.len());
         Ok(rest.get(..end))
     }
 }
@@ -131,13 +141,19 @@ impl<'a> Seen<'a> {
         if matches!(line.first(), Some(b' ' | b'\t')) {
             return Err(Refusal::bad("folded line"));
         }
-        let colon = line.iter().position(|byte| *byte == b':').ok_or(Refusal::bad("a header without colon"))?;
+        let colon = line
+            .iter()
+            .position(|byte| *byte == b':')
+            .ok_or(Refusal::bad("a header without colon"))?;
         let (name, value) = line.split_at(colon);
         let value = trim(value.get(1..).unwrap_or_default());
         if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
             return Err(Refusal::bad("a header name is no token"));
         }
-        if !value.iter().all(|byte| *byte >= b' ' && *byte != 0x7f || *byte == b'\t') {
+        if !value
+            .iter()
+            .all(|byte| *byte >= b' ' && *byte != 0x7f || *byte == b'\t')
+        {
             return Err(Refusal::bad("a control byte in a header"));
         }
         self.notice(name, value)
@@ -145,7 +161,11 @@ impl<'a> Seen<'a> {
 
     fn notice(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), Refusal> {
         // `Transfer_Encoding` is another header to us and the same one to a server that maps names to variables.
-        if name.contains(&b'_') && ["transfer_encoding", "content_length", "host"].iter().any(|n| same(name, n)) {
+        if name.contains(&b'_')
+            && ["transfer_encoding", "content_length", "host"]
+                .iter()
+                .any(|n| same(name, n))
+        {
             return Err(Refusal::bad("a framing header in another spelling"));
         }
         match name.len() {
@@ -159,7 +179,10 @@ impl<'a> Seen<'a> {
                 if same(value, "100-continue") {
                     Ok(())
                 } else {
-                    Err(Refusal { status: 417, reason: "an unknown expectation" })
+                    Err(Refusal {
+                        status: 417,
+                        reason: "an unknown expectation",
+                    })
                 }
             }
             7 if same(name, "upgrade") => {
@@ -172,7 +195,9 @@ impl<'a> Seen<'a> {
             },
             17 if same(name, "transfer-encoding") => {
                 if self.chunked || !same(value, "chunked") {
-                    return Err(Refusal::bad("a transfer coding that is not `chunked` alone"));
+                    return Err(Refusal::bad(
+                        "a transfer coding that is not `chunked` alone",
+                    ));
                 }
                 self.chunked = true;
                 Ok(())
@@ -183,7 +208,10 @@ impl<'a> Seen<'a> {
 
     fn conclude(&self, line: &RequestLine<'_>) -> Result<Head, Refusal> {
         let host = self.host.ok_or(Refusal::bad("no host"))?;
-        if line.authority()?.is_some_and(|authority| !authority.eq_ignore_ascii_case(host)) {
+        if line
+            .authority()?
+            .is_some_and(|authority| !authority.eq_ignore_ascii_case(host))
+        {
             return Err(Refusal::bad("the target names another host"));
         }
         let framing = match (self.chunked, self.length) {
@@ -193,7 +221,10 @@ impl<'a> Seen<'a> {
             (false, None | Some(0)) => Framing::None,
             (false, Some(length)) => Framing::Length(length),
         };
-        Ok(Head { framing, upgrade: self.upgrade })
+        Ok(Head {
+            framing,
+            upgrade: self.upgrade,
+        })
     }
 }
 
@@ -213,13 +244,18 @@ fn length(value: &[u8]) -> Result<u64, Refusal> {
     if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
         return Err(Refusal::bad("the length is no number"));
     }
-    Ok(value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
+    Ok(value
+        .iter()
+        .fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }
 
 /// Whether a `Host` consists of bytes that hosts consist of; the canonical form is found later.
 fn is_authority(value: &[u8]) -> bool {
     !value.is_empty()
-        && value.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']' | b'~'))
+        && value.iter().all(|byte| {
+            byte.is_ascii_alphanumeric()
+                || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']' | b'~')
+        })
 }
 
 /// RFC 9110 §5.6.2.
@@ -241,10 +277,30 @@ mod tests {
 
     #[test]
     fn a_plain_head_passes_with_its_framing() {
-        assert_eq!(check(with("").as_bytes()), Ok(Head { framing: Framing::None, upgrade: false }));
-        assert_eq!(check(with("Content-Length: 3\r\n").as_bytes()).unwrap().framing, Framing::Length(3));
-        assert_eq!(check(with("transfer-encoding: Chunked \r\n").as_bytes()).unwrap().framing, Framing::Chunked);
-        assert!(check(with("Upgrade: websocket\r\nConnection: upgrade\r\n").as_bytes()).unwrap().upgrade);
+        assert_eq!(
+            check(with("").as_bytes()),
+            Ok(Head {
+                framing: Framing::None,
+                upgrade: false
+            })
+        );
+        assert_eq!(
+            check(with("Content-Length: 3\r\n").as_bytes())
+                .unwrap()
+                .framing,
+            Framing::Length(3)
+        );
+        assert_eq!(
+            check(with("transfer-encoding: Chunked \r\n").as_bytes())
+                .unwrap()
+                .framing,
+            Framing::Chunked
+        );
+        assert!(
+            check(with("Upgrade: websocket\r\nConnection: upgrade\r\n").as_bytes())
+                .unwrap()
+                .upgrade
+        );
     }
 
     #[test]
@@ -268,33 +324,72 @@ mod tests {
         ] {
             assert!(refused(&with(headers)), "{headers:?}");
         }
-        assert!(refused("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"));
+        assert!(refused(
+            "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        ));
     }
 
     #[test]
     fn odd_bytes_are_refused() {
         for headers in [
-            "X-A: b\n", "X-A : b\r\n", "X-A: b\r\n c\r\n", "X-A: b\0c\r\n", ": b\r\n", "X-A\r\n", "X\u{1}Y: b\r\n",
-            "X-A: b\rc\r\n", " X-A: b\r\n", "X-A: \u{7f}\r\n", "Host: b\r\n",
+            "X-A: b\n",
+            "X-A : b\r\n",
+            "X-A: b\r\n c\r\n",
+            "X-A: b\0c\r\n",
+            ": b\r\n",
+            "X-A\r\n",
+            "X\u{1}Y: b\r\n",
+            "X-A: b\rc\r\n",
+            " X-A: b\r\n",
+            "X-A: \u{7f}\r\n",
+            "Host: b\r\n",
         ] {
             assert!(refused(&with(headers)), "{headers:?}");
         }
         for line in [
-            "GET  / HTTP/1.1", "GET / HTTP/1.2", "GET /", "G@T / HTTP/1.1", "GET x HTTP/1.1", "GET /\\x HTTP/1.1", "GET /#a HTTP/1.1",
-            "GET /ä HTTP/1.1", "OPTIONS * HTTP/1.1", "CONNECT a:1 HTTP/1.1", "GET http://b.example/ HTTP/1.1", " GET / HTTP/1.1",
+            "GET  / HTTP/1.1",
+            "GET / HTTP/1.2",
+            "GET /",
+            "G@T / HTTP/1.1",
+            "GET x HTTP/1.1",
+            "GET /\\x HTTP/1.1",
+            "GET /#a HTTP/1.1",
+            "GET /ä HTTP/1.1",
+            "OPTIONS * HTTP/1.1",
+            "CONNECT a:1 HTTP/1.1",
+            "GET http://b.example/ HTTP/1.1",
+            " GET / HTTP/1.1",
         ] {
-            assert!(refused(&format!("{line}\r\nHost: a.example\r\n\r\n")), "{line:?}");
+            assert!(
+                refused(&format!("{line}\r\nHost: a.example\r\n\r\n")),
+                "{line:?}"
+            );
         }
         for host in ["", "a,b", "a/b@c", "a b", "a@b", "\u{e4}"] {
-            assert!(refused(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")), "{host:?}");
+            assert!(
+                refused(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")),
+                "{host:?}"
+            );
         }
         assert!(refused("GET / HTTP/1.1\r\n\r\n"));
-        assert!(!refused("GET http://A.example/x HTTP/1.1\r\nHost: a.example\r\n\r\n"));
+        assert!(!refused(
+            "GET http://A.example/x HTTP/1.1\r\nHost: a.example\r\n\r\n"
+        ));
     }
 
     #[test]
     fn expectations_and_masses_have_their_own_status() {
-        assert_eq!(check(with("Expect: 200-ok\r\n").as_bytes()).unwrap_err().status, 417);
-        assert_eq!(check(with(&"A: b\r\n".repeat(MAX_HEADERS)).as_bytes()).unwrap_err().status, 431);
+        assert_eq!(
+            check(with("Expect: 200-ok\r\n").as_bytes())
+                .unwrap_err()
+                .status,
+            417
+        );
+        assert_eq!(
+            check(with(&"A: b\r\n".repeat(MAX_HEADERS)).as_bytes())
+                .unwrap_err()
+                .status,
+            431
+        );
     }
 }

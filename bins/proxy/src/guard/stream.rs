@@ -1,7 +1,7 @@
 use std::io;
 use std::pin::Pin;
-use std::sync::OnceLock;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -133,7 +133,9 @@ impl Patience {
         if deadline <= now {
             return true;
         }
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(now)));
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(now)));
         let armed = sleep.deadline();
         if armed <= now || armed > deadline {
             sleep.as_mut().reset(deadline);
@@ -192,20 +194,22 @@ impl<S> Guarded<S> {
                         return at;
                     }
                 },
-                Phase::Head if !rest.is_empty() => match head_end(rest).and_then(|end| take(rest, end)) {
-                    Ok(Some((end, phase))) => {
-                        at += end;
-                        self.phase = phase;
-                        self.clock.new_body();
+                Phase::Head if !rest.is_empty() => {
+                    match head_end(rest).and_then(|end| take(rest, end)) {
+                        Ok(Some((end, phase))) => {
+                            at += end;
+                            self.phase = phase;
+                            self.clock.new_body();
+                        }
+                        Ok(None) => return at,
+                        Err(refusal) => {
+                            self.phase = Phase::Refused;
+                            // Set once: nothing is read after the first refusal.
+                            let _ = self.state.refusal.set(refusal);
+                            return at;
+                        }
                     }
-                    Ok(None) => return at,
-                    Err(refusal) => {
-                        self.phase = Phase::Refused;
-                        // Set once: nothing is read after the first refusal.
-                        let _ = self.state.refusal.set(refusal);
-                        return at;
-                    }
-                },
+                }
                 _ => return at,
             }
         }
@@ -219,7 +223,9 @@ impl<S> Guarded<S> {
             _ => {}
         }
         self.clock.head_started = match self.phase {
-            Phase::Head if !self.pending.is_empty() => self.clock.head_started.or_else(|| Some(Instant::now())),
+            Phase::Head if !self.pending.is_empty() => {
+                self.clock.head_started.or_else(|| Some(Instant::now()))
+            }
             _ => None,
         };
     }
@@ -241,7 +247,10 @@ impl<S> Guarded<S> {
             Phase::Body(..) => {
                 let since = *self.clock.waiting.get_or_insert_with(Instant::now);
                 self.timers.body.map(|grace| {
-                    let allowed = grace + Duration::from_millis(self.clock.received.saturating_mul(1000) / BYTES_A_SECOND);
+                    let allowed = grace
+                        + Duration::from_millis(
+                            self.clock.received.saturating_mul(1000) / BYTES_A_SECOND,
+                        );
                     since + grace.min(allowed.saturating_sub(self.clock.waited))
                 })
             }
@@ -273,7 +282,11 @@ fn head_end(bytes: &[u8]) -> Result<Option<usize>, Refusal> {
 
 fn take(bytes: &[u8], end: Option<usize>) -> Result<Option<(usize, Phase)>, Refusal> {
     let Some(end) = end else {
-        return if bytes.len() > MAX_HEAD { Err(Refusal::too_large()) } else { Ok(None) };
+        return if bytes.len() > MAX_HEAD {
+            Err(Refusal::too_large())
+        } else {
+            Ok(None)
+        };
     };
     if end > MAX_HEAD {
         return Err(Refusal::too_large());
@@ -297,7 +310,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
     }
 
     /// Reads into the library's own buffer and leaves there what may stay.
-    fn read_through(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
+    fn read_through(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<bool>> {
         let before = buf.filled().len();
         match Pin::new(&mut self.inner).poll_read(cx, buf) {
             Poll::Ready(Ok(())) => {}
@@ -331,7 +348,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
         let mut bytes = std::mem::take(&mut self.pending);
         bytes.extend_from_slice(more.filled());
         let pass = self.scan(&bytes);
-        self.ready.extend_from_slice(bytes.get(..pass).unwrap_or_default());
+        self.ready
+            .extend_from_slice(bytes.get(..pass).unwrap_or_default());
         self.settle(bytes.get(pass..).unwrap_or_default());
         Poll::Ready(Ok(false))
     }
@@ -370,27 +388,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
                 Poll::Pending => {
                     let since = *self.clock.waiting.get_or_insert_with(Instant::now);
-                    return if self.clock.over(cx, since + LINGER) { Poll::Ready(Ok(())) } else { Poll::Pending };
+                    return if self.clock.over(cx, since + LINGER) {
+                        Poll::Ready(Ok(()))
+                    } else {
+                        Poll::Pending
+                    };
                 }
             }
         }
     }
 
-    fn watch_write<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn watch_write<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if poll.is_ready() {
             self.clock.blocked = None;
             return poll;
         }
         let since = *self.clock.blocked.get_or_insert_with(Instant::now);
         match self.timers.write {
-            Some(limit) if self.clock.over(cx, since + limit) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Some(limit) if self.clock.over(cx, since + limit) => {
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
             _ => Poll::Pending,
         }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let me = self.get_mut();
         loop {
             if me.deliver(buf) {
@@ -415,13 +447,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Guarded<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
         let poll = Pin::new(&mut me.inner).poll_write(cx, bytes);
         me.watch_write(cx, poll)
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
         let poll = Pin::new(&mut me.inner).poll_write_vectored(cx, parts);
         me.watch_write(cx, poll)
@@ -443,7 +483,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
             return me.poll_linger(cx, left);
         }
         match Pin::new(&mut me.inner).poll_shutdown(cx) {
-            Poll::Ready(Ok(())) if matches!(me.phase, Phase::Refused | Phase::Broken | Phase::Body(..)) => {
+            Poll::Ready(Ok(()))
+                if matches!(me.phase, Phase::Refused | Phase::Broken | Phase::Body(..)) =>
+            {
                 me.linger = Some(MAX_LINGER);
                 me.clock.waiting = None;
                 me.poll_linger(cx, MAX_LINGER)
@@ -455,6 +497,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::string_slice)]
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
@@ -469,7 +513,9 @@ mod tests {
         for piece in pieces {
             client.write_all(piece.as_bytes()).await.unwrap();
             let mut space = [0; 65536];
-            while let Ok(Ok(count)) = tokio::time::timeout(Duration::from_millis(5), guarded.read(&mut space)).await {
+            while let Ok(Ok(count)) =
+                tokio::time::timeout(Duration::from_millis(5), guarded.read(&mut space)).await
+            {
                 if count == 0 {
                     break;
                 }
@@ -481,7 +527,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn good_requests_pass_unchanged_however_they_are_cut() {
-        let text = format!("{PLAIN}POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc{PLAIN}POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n{PLAIN}");
+        let text = format!(
+            "{PLAIN}POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc{PLAIN}POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n{PLAIN}"
+        );
         for cut in 1..text.len() {
             let (seen, refusal) = pass(&[&text[..cut], &text[cut..]]).await;
             assert_eq!((seen.as_str(), refusal), (text.as_str(), None), "{cut}");
@@ -504,18 +552,44 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_head_has_sixteen_kilobytes() {
-        let head = |len: usize| format!("GET / HTTP/1.1\r\nHost: x\r\nA: {}\r\n\r\n", "b".repeat(len));
+        let head = |len: usize| {
+            format!(
+                "GET / HTTP/1.1\r\nHost: x\r\nA: {}\r\n\r\n",
+                "b".repeat(len)
+            )
+        };
         let spare = head(0).len();
         assert_eq!(pass(&[&head(MAX_HEAD - spare)]).await.1, None);
-        assert_eq!(pass(&[&head(MAX_HEAD - spare + 1)]).await.1.unwrap().status, 431);
-        assert_eq!(pass(&["GET / HTTP/1.1\r\nA: ", &"b".repeat(MAX_HEAD)]).await.1.unwrap().status, 431);
+        assert_eq!(
+            pass(&[&head(MAX_HEAD - spare + 1)]).await.1.unwrap().status,
+            431
+        );
+        assert_eq!(
+            pass(&["GET / HTTP/1.1\r\nA: ", &"b".repeat(MAX_HEAD)])
+                .await
+                .1
+                .unwrap()
+                .status,
+            431
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_head_and_a_slow_body_end_in_time() {
         let second = Duration::from_secs(1);
-        let timers = Timers { head: Some(5 * second), body: Some(5 * second), idle: Some(60 * second), write: None };
-        for (start, text) in [("", "GET"), ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\n", "a")] {
+        let timers = Timers {
+            head: Some(5 * second),
+            body: Some(5 * second),
+            idle: Some(60 * second),
+            write: None,
+        };
+        for (start, text) in [
+            ("", "GET"),
+            (
+                "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\n",
+                "a",
+            ),
+        ] {
             let (mut client, server) = tokio::io::duplex(1 << 16);
             let mut guarded = Guarded::new(server, Arc::default(), timers);
             client.write_all(start.as_bytes()).await.unwrap();

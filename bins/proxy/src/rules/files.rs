@@ -35,7 +35,10 @@ impl Files {
 
 impl Folder {
     pub(crate) fn new(provider: FileSystem) -> Self {
-        Self { provider, files: Files::default() }
+        Self {
+            provider,
+            files: Files::default(),
+        }
     }
 
     /// What was read last.
@@ -70,7 +73,12 @@ impl Folder {
 
 /// The file, or the files of the folder; folders in it are not looked into.
 pub(crate) fn list(src: &Path) -> Result<Vec<PathBuf>, LoadErrors> {
-    let failed = |error: std::io::Error| LoadErrors::one(&src.display().to_string(), format!("cannot be read: {error}"));
+    let failed = |error: std::io::Error| {
+        LoadErrors::one(
+            &src.display().to_string(),
+            format!("cannot be read: {error}"),
+        )
+    };
     if !std::fs::metadata(src).map_err(failed)?.is_dir() {
         return Ok(vec![src.to_owned()]);
     }
@@ -87,5 +95,9 @@ pub(crate) fn list(src: &Path) -> Result<Vec<PathBuf>, LoadErrors> {
 
 fn stamp(path: &Path) -> Option<Stamp> {
     let about = std::fs::metadata(path).ok()?;
-    Some(Stamp { inode: about.ino(), length: about.len(), changed: about.modified().ok() })
+    Some(Stamp {
+        inode: about.ino(),
+        length: about.len(),
+        changed: about.modified().ok(),
+    })
 }

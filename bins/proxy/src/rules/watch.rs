@@ -44,7 +44,9 @@ impl Watch {
             let Ok(event) = event else { return };
             let writing = matches!(event.kind, EventKind::Modify(ModifyKind::Data(_)));
             let done = match event.kind {
-                EventKind::Access(AccessKind::Close(AccessMode::Write)) | EventKind::Modify(ModifyKind::Name(_)) | EventKind::Remove(_) => true,
+                EventKind::Access(AccessKind::Close(AccessMode::Write))
+                | EventKind::Modify(ModifyKind::Name(_))
+                | EventKind::Remove(_) => true,
                 // A new file is closed later, unless it came as a link.
                 EventKind::Create(_) => event.paths.iter().any(|path| path.is_symlink()),
                 _ => false,
@@ -58,13 +60,27 @@ impl Watch {
                 }
             }
         })?;
-        Ok(Self { watcher, events, folders: BTreeSet::new(), open: BTreeSet::new(), untold: false })
+        Ok(Self {
+            watcher,
+            events,
+            folders: BTreeSet::new(),
+            open: BTreeSet::new(),
+            untold: false,
+        })
     }
 
     /// Watches a file by its folder, so that a file moved over it is seen, or a folder.
     pub(crate) fn add(&mut self, path: &Path) -> notify::Result<()> {
-        let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let folder = if path.is_dir() {
+            path
+        } else {
+            path.parent().unwrap_or(Path::new("."))
+        };
+        let folder = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
         if self.folders.insert(folder.to_owned()) {
             self.watcher.watch(folder, RecursiveMode::NonRecursive)?;
         }

@@ -22,7 +22,12 @@ impl Answer {
         let mut response = Response::new(Reply::default());
         *response.status_mut() = status;
         *response.headers_mut() = fields;
-        Self { response, rule: None, reason: String::new(), close: false }
+        Self {
+            response,
+            rule: None,
+            reason: String::new(),
+            close: false,
+        }
     }
 
     pub(super) fn refused(live: &Live, refusal: &Refusal) -> Self {
@@ -54,7 +59,10 @@ fn status(code: u16) -> StatusCode {
 pub(super) fn fields(pairs: &[(Arc<str>, Arc<str>)]) -> HeaderMap {
     let mut fields = HeaderMap::with_capacity(pairs.len() + 2);
     for (name, value) in pairs {
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(name.as_bytes()),
+            HeaderValue::from_str(value),
+        ) {
             fields.append(name, value);
         }
     }
@@ -63,15 +71,23 @@ pub(super) fn fields(pairs: &[(Arc<str>, Arc<str>)]) -> HeaderMap {
 
 /// The whole body, if it is no longer than `limit`.
 pub(super) async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, Refusal> {
-    let too_large = || Refusal { status: 413, reason: "the body is larger than what steps may look at".to_owned() };
+    let too_large = || Refusal {
+        status: 413,
+        reason: "the body is larger than what steps may look at".to_owned(),
+    };
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
     let mut body = pin!(body);
     let mut all = BytesMut::new();
     while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-        let frame = frame.map_err(|error| Refusal { status: 400, reason: format!("broken body: {error}") })?;
-        let Ok(data) = frame.into_data() else { continue };
+        let frame = frame.map_err(|error| Refusal {
+            status: 400,
+            reason: format!("broken body: {error}"),
+        })?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         if all.len() + data.len() > limit {
             return Err(too_large());
         }

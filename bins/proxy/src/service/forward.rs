@@ -1,7 +1,9 @@
 use bytes::Bytes;
 use heimdall_pipeline::{FailureKind, Forward, Refusal};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
+};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
@@ -31,41 +33,97 @@ impl Service {
         let accept = accepted_types(&parts);
         let protocol = upgrade.as_ref().and_then(|_| protocol(&forward, &parts));
         let Some(request) = build(&forward, parts, body, protocol.as_ref()) else {
-            return Answer::refused(live, &Refusal { status: 500, reason: "the verdict cannot be sent".to_owned() });
+            return Answer::refused(
+                live,
+                &Refusal {
+                    status: 500,
+                    reason: "the verdict cannot be sent".to_owned(),
+                },
+            );
         };
         let tls = match forward.scheme.as_str() {
             "http" => false,
             "https" => true,
-            other => return failed(live, &forward, FailureKind::Communication, &format!("unknown scheme `{other}`"), &accept),
+            other => {
+                return failed(
+                    live,
+                    &forward,
+                    FailureKind::Communication,
+                    &format!("unknown scheme `{other}`"),
+                    &accept,
+                );
+            }
         };
-        let sent = self.pool.send(Target { tls, authority: &forward.authority }, request).await;
+        let sent = self
+            .pool
+            .send(
+                Target {
+                    tls,
+                    authority: &forward.authority,
+                },
+                request,
+            )
+            .await;
         let response = match sent {
             Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 return match tunnel(peer, response, protocol, upgrade) {
-                    Some(response) => Answer { response, rule: Some(forward.rule.id), reason: String::new(), close: false },
-                    None => failed(live, &forward, FailureKind::Communication, "the upstream switched to a protocol nobody asked for", &accept),
+                    Some(response) => Answer {
+                        response,
+                        rule: Some(forward.rule.id),
+                        reason: String::new(),
+                        close: false,
+                    },
+                    None => failed(
+                        live,
+                        &forward,
+                        FailureKind::Communication,
+                        "the upstream switched to a protocol nobody asked for",
+                        &accept,
+                    ),
                 };
             }
             Ok(response) => response,
             Err(error) => return unanswered(live, &forward, &error, &accept),
         };
-        Answer { response: strip(response), rule: Some(forward.rule.id), reason: String::new(), close: false }
+        Answer {
+            response: strip(response),
+            rule: Some(forward.rule.id),
+            reason: String::new(),
+            close: false,
+        }
     }
 }
 
 /// What decides in which form the client is told of a failure.
 fn accepted_types(parts: &Parts) -> Vec<(String, String)> {
-    let accept = parts.headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    accept.map(|value| ("accept".to_owned(), value.to_owned())).collect()
+    let accept = parts
+        .headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    accept
+        .map(|value| ("accept".to_owned(), value.to_owned()))
+        .collect()
 }
 
-fn failed(live: &Live, forward: &Forward, kind: FailureKind, reason: &str, accept: &Vec<(String, String)>) -> Answer {
+fn failed(
+    live: &Live,
+    forward: &Forward,
+    kind: FailureKind,
+    reason: &str,
+    accept: &Vec<(String, String)>,
+) -> Answer {
     let mut answer = Answer::responded(live.engine.failed(kind, reason, accept));
     answer.rule = Some(forward.rule.id.clone());
     answer
 }
 
-fn unanswered(live: &Live, forward: &Forward, error: &UpstreamError, accept: &Vec<(String, String)>) -> Answer {
+fn unanswered(
+    live: &Live,
+    forward: &Forward,
+    error: &UpstreamError,
+    accept: &Vec<(String, String)>,
+) -> Answer {
     tracing::warn!(rule = &*forward.rule.id, upstream = forward.authority, %error, "no answer from the upstream");
     let kind = match error {
         UpstreamError::Timeout => FailureKind::Timeout,
@@ -83,7 +141,12 @@ fn unanswered(live: &Live, forward: &Forward, error: &UpstreamError, accept: &Ve
 }
 
 /// The request for the upstream: the client's fields that go on, then ours.
-fn build(forward: &Forward, parts: Parts, body: Outgoing, protocol: Option<&HeaderValue>) -> Option<Request<Outgoing>> {
+fn build(
+    forward: &Forward,
+    parts: Parts,
+    body: Outgoing,
+    protocol: Option<&HeaderValue>,
+) -> Option<Request<Outgoing>> {
     let mut request = Request::new(body);
     *request.method_mut() = match parts.method.as_str() == forward.method {
         true => parts.method,
@@ -106,7 +169,10 @@ fn build(forward: &Forward, parts: Parts, body: Outgoing, protocol: Option<&Head
         }
     }
     for (name, value) in &forward.headers {
-        fields.append(HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?);
+        fields.append(
+            HeaderName::from_bytes(name.as_bytes()).ok()?,
+            HeaderValue::from_str(value).ok()?,
+        );
     }
     if let Some(protocol) = protocol {
         fields.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
@@ -118,24 +184,34 @@ fn build(forward: &Forward, parts: Parts, body: Outgoing, protocol: Option<&Head
 
 /// The protocol to ask the upstream for: one that the client names, in HTTP/1.1, and that the rule allows.
 fn protocol(forward: &Forward, parts: &Parts) -> Option<HeaderValue> {
-    if parts.version != Version::HTTP_11 || !names(&parts.headers).any(|name| name.eq_ignore_ascii_case("upgrade")) {
+    if parts.version != Version::HTTP_11
+        || !names(&parts.headers).any(|name| name.eq_ignore_ascii_case("upgrade"))
+    {
         return None;
     }
     let mut values = parts.headers.get_all(header::UPGRADE).iter();
-    let (value, None) = (values.next()?, values.next()) else { return None };
+    let (value, None) = (values.next()?, values.next()) else {
+        return None;
+    };
     let text = value.to_str().ok()?.trim().to_ascii_lowercase();
-    forward.upgrade.iter().any(|known| *known == text).then(|| value.clone())
+    forward.upgrade.contains(&text).then(|| value.clone())
 }
 
 /// The names that `Connection` lists.
 fn names(fields: &HeaderMap) -> impl Iterator<Item = &str> {
-    fields.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(',').map(str::trim))
+    fields
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(',').map(str::trim))
 }
 
 fn strip(mut response: Response<Reply>) -> Response<Reply> {
     let fields = response.headers_mut();
     if fields.contains_key(header::CONNECTION) {
-        let nominated = names(fields).filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect::<Vec<_>>();
+        let nominated = names(fields)
+            .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
+            .collect::<Vec<_>>();
         for name in nominated {
             fields.remove(name);
         }
@@ -156,20 +232,29 @@ fn tunnel(
 ) -> Option<Response<Reply>> {
     let (protocol, client) = (protocol?, upgrade?);
     let switched = response.headers().get(header::UPGRADE)?;
-    if !switched.as_bytes().eq_ignore_ascii_case(protocol.as_bytes()) {
+    if !switched
+        .as_bytes()
+        .eq_ignore_ascii_case(protocol.as_bytes())
+    {
         return None;
     }
     let upstream = hyper::upgrade::on(&mut response);
     peer.state.open_tunnel();
     let running = peer.state.begin();
     tokio::task::spawn_local(async move {
-        let (Ok(client), Ok(upstream)) = (client.await, upstream.await) else { return };
+        let (Ok(client), Ok(upstream)) = (client.await, upstream.await) else {
+            return;
+        };
         // Either end may hang up at any time; that is how tunnels end.
-        let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream)).await;
+        let _ =
+            tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream))
+                .await;
         drop(running);
     });
     let mut response = strip(response);
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     response.headers_mut().insert(header::UPGRADE, protocol);
     Some(response.map(|_| Reply::default()))
 }

@@ -9,7 +9,7 @@ use super::Lease;
 use crate::guard::Running;
 
 /// The body of a request on its way to an upstream. Trailers of clients do not go on: nobody judged them.
-pub enum Outgoing {
+pub(crate) enum Outgoing {
     /// None.
     Empty,
     /// Read before the verdict, because a step looked at it.
@@ -22,7 +22,10 @@ impl Body for Outgoing {
     type Data = Bytes;
     type Error = hyper::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
@@ -44,7 +47,9 @@ impl Body for Outgoing {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Full(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
             Self::Stream(body) => body.size_hint(),
         }
     }
@@ -53,11 +58,11 @@ impl Body for Outgoing {
 /// The answer broke off.
 #[derive(Debug, Error)]
 #[error("the upstream broke off: {0}")]
-pub struct ReplyError(#[from] hyper::Error);
+pub(crate) struct ReplyError(#[from] hyper::Error);
 
 /// The body of an answer to the client.
 #[derive(Default)]
-pub struct Reply {
+pub(crate) struct Reply {
     source: Source,
     lease: Option<Lease>,
     running: Option<Running>,
@@ -73,10 +78,17 @@ enum Source {
 
 impl Reply {
     /// A text of our own.
-    pub fn full(text: impl Into<Bytes>) -> Self {
+    pub(crate) fn full(text: impl Into<Bytes>) -> Self {
         let text = text.into();
-        let source = if text.is_empty() { Source::Empty } else { Source::Full(text) };
-        Self { source, ..Self::default() }
+        let source = if text.is_empty() {
+            Source::Empty
+        } else {
+            Source::Full(text)
+        };
+        Self {
+            source,
+            ..Self::default()
+        }
     }
 
     pub(super) fn upstream(body: Incoming, lease: Option<Lease>) -> Self {
@@ -86,12 +98,16 @@ impl Reply {
             }
             return Self::default();
         }
-        Self { source: Source::Upstream(body), lease, running: None }
+        Self {
+            source: Source::Upstream(body),
+            lease,
+            running: None,
+        }
     }
 
     /// Counts the request as running until this body is gone.
     #[must_use]
-    pub fn counted(mut self, running: Running) -> Self {
+    pub(crate) fn counted(mut self, running: Running) -> Self {
         self.running = Some(running);
         self
     }
@@ -101,7 +117,10 @@ impl Body for Reply {
     type Data = Bytes;
     type Error = ReplyError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ReplyError>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ReplyError>>> {
         let me = self.get_mut();
         match &mut me.source {
             Source::Empty => Poll::Ready(None),

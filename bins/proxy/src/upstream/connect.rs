@@ -9,7 +9,10 @@ use tokio_rustls::TlsConnector;
 
 use super::{Outgoing, Sender, Target};
 
-pub(super) async fn open(target: Target<'_>, tls: &Arc<rustls::ClientConfig>) -> io::Result<Sender> {
+pub(super) async fn open(
+    target: Target<'_>,
+    tls: &Arc<rustls::ClientConfig>,
+) -> io::Result<Sender> {
     let (host, port) = split(target);
     let stream = TcpStream::connect((host, port)).await?;
     stream.set_nodelay(true)?;
@@ -17,7 +20,9 @@ pub(super) async fn open(target: Target<'_>, tls: &Arc<rustls::ClientConfig>) ->
         return handshake1(stream).await;
     }
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    let stream = TlsConnector::from(tls.clone()).connect(name, stream).await?;
+    let stream = TlsConnector::from(tls.clone())
+        .connect(name, stream)
+        .await?;
     match stream.get_ref().1.alpn_protocol() {
         Some(b"h2") => handshake2(stream).await,
         _ => handshake1(stream).await,
@@ -29,7 +34,9 @@ fn split(target: Target<'_>) -> (&str, u16) {
     let default = if target.tls { 443 } else { 80 };
     let authority = target.authority;
     let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && !port.contains(']') => (host, port.parse().unwrap_or(default)),
+        Some((host, port)) if !host.is_empty() && !port.contains(']') => {
+            (host, port.parse().unwrap_or(default))
+        }
         _ => (authority, default),
     };
     (host.trim_start_matches('[').trim_end_matches(']'), port)

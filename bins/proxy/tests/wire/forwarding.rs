@@ -13,7 +13,12 @@ fn forwarding_fields_of_strangers_are_rebuilt() {
     assert_eq!(seen.values("x-forwarded-host"), ["app.example"]);
     assert_eq!(seen.values("x-forwarded-proto"), ["http"]);
     assert_eq!(seen.values("forwarded").len(), 1);
-    for name in ["x-forwarded-method", "x-forwarded-uri", "x-original-url", "x-rewrite-url"] {
+    for name in [
+        "x-forwarded-method",
+        "x-forwarded-uri",
+        "x-original-url",
+        "x-rewrite-url",
+    ] {
         assert!(seen.values(name).is_empty(), "{name}");
     }
 }
@@ -26,7 +31,15 @@ fn hop_by_hop_fields_stay_behind() {
     let request = "GET /x HTTP/1.1\r\nHost: a\r\nConnection: X-Hop, keep-alive\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nTE: trailers\r\nProxy-Connection: x\r\nProxy-Authorization: x\r\nUpgrade: h2c\r\nX-Kept: 1\r\nX-Kept: 2\r\n\r\n";
     assert_eq!(ask(&proxy, request).unwrap().status, 200);
     let seen = upstream.take().remove(0);
-    for name in ["connection", "x-hop", "keep-alive", "te", "proxy-connection", "proxy-authorization", "upgrade"] {
+    for name in [
+        "connection",
+        "x-hop",
+        "keep-alive",
+        "te",
+        "proxy-connection",
+        "proxy-authorization",
+        "upgrade",
+    ] {
         assert!(seen.values(name).is_empty(), "{name}: {}", seen.head);
     }
     assert_eq!(seen.values("x-kept"), ["1", "2"]);
@@ -45,16 +58,40 @@ rules:
     execute: [{authenticator: anyone}]
 "#;
     let upstream = Upstream::start(fine);
-    let proxy = Proxy::with(upstream.address, &Setup { rules: OPEN, ..Setup::default() });
+    let proxy = Proxy::with(
+        upstream.address,
+        &Setup {
+            rules: OPEN,
+            ..Setup::default()
+        },
+    );
     for path in [
-        "/public/../admin", "/public/%2e%2e/admin", "/public/..%2fadmin", "/public/%2E%2E%2Fadmin", "//admin", "/public/a;x",
-        "/public/%00", "/public/.%2e/admin", "/public/a//../../admin", "/public/x%5c..%5cadmin", "/public/%252e%252e/admin", "/Public/x",
-        "/public/./x", "/public/x/", "/public/x.",
+        "/public/../admin",
+        "/public/%2e%2e/admin",
+        "/public/..%2fadmin",
+        "/public/%2E%2E%2Fadmin",
+        "//admin",
+        "/public/a;x",
+        "/public/%00",
+        "/public/.%2e/admin",
+        "/public/a//../../admin",
+        "/public/x%5c..%5cadmin",
+        "/public/%252e%252e/admin",
+        "/Public/x",
+        "/public/./x",
+        "/public/x/",
+        "/public/x.",
     ] {
         let answer = ask(&proxy, format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).unwrap();
         for seen in upstream.take() {
             let sent = seen.line().split(' ').nth(1).unwrap().to_owned();
-            assert!(sent.starts_with("/public/") && !sent.contains("..") && !sent.contains("%2e") && !sent.contains("%2E"), "{path} became {sent}");
+            assert!(
+                sent.starts_with("/public/")
+                    && !sent.contains("..")
+                    && !sent.contains("%2e")
+                    && !sent.contains("%2E"),
+                "{path} became {sent}"
+            );
             assert_eq!(answer.status, 200);
         }
     }
@@ -67,7 +104,17 @@ fn answers_lose_their_hop_by_hop_fields_and_nothing_else() {
     });
     let proxy = Proxy::start(&upstream);
     let answer = ask(&proxy, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-    assert_eq!((answer.status, answer.body.as_slice()), (201, b"ok".as_slice()));
+    assert_eq!(
+        (answer.status, answer.body.as_slice()),
+        (201, b"ok".as_slice())
+    );
     assert!(answer.header("x-hop").is_none() && answer.header("keep-alive").is_none());
-    assert_eq!(answer.head.to_ascii_lowercase().matches("set-cookie:").count(), 2);
+    assert_eq!(
+        answer
+            .head
+            .to_ascii_lowercase()
+            .matches("set-cookie:")
+            .count(),
+        2
+    );
 }

@@ -8,26 +8,77 @@ fn disguised_transfer_codings_never_make_two_requests_of_one() {
     let upstream = Upstream::start(fine);
     let proxy = Proxy::start(&upstream);
     let names = [
-        "Transfer-Encoding", "transfer-encoding", "Transfer-Encoding ", " Transfer-Encoding", "Transfer_Encoding", "Transfer\tEncoding",
-        "Transfer-Encoding\t", "X: y\r\nTransfer-Encoding", "X: y\nTransfer-Encoding", "X: y\rTransfer-Encoding", "Transfer-Encoding\0",
-        "\u{b}Transfer-Encoding", "Transfer Encoding", "Transfer-\u{212a}ncoding", "TE\r\n :x\r\nTransfer-Encoding",
+        "Transfer-Encoding",
+        "transfer-encoding",
+        "Transfer-Encoding ",
+        " Transfer-Encoding",
+        "Transfer_Encoding",
+        "Transfer\tEncoding",
+        "Transfer-Encoding\t",
+        "X: y\r\nTransfer-Encoding",
+        "X: y\nTransfer-Encoding",
+        "X: y\rTransfer-Encoding",
+        "Transfer-Encoding\0",
+        "\u{b}Transfer-Encoding",
+        "Transfer Encoding",
+        "Transfer-\u{212a}ncoding",
+        "TE\r\n :x\r\nTransfer-Encoding",
     ];
     let values = [
-        "chunked", " chunked", "\tchunked", "Chunked", "CHUNKED", "chunked,", ", chunked", "chunked;x", "\"chunked\"", "'chunked'", "xchunked",
-        "chunkedx", "gzip, chunked", "chunked, gzip", "identity", "identity, chunked", "chunked\r\nTransfer-Encoding: chunked",
-        "chunked\r\nTransfer-Encoding: x", "\u{b}chunked", "chunked\u{b}", "\0chunked", "chunked\0", "chun\rked", "\r\n chunked", "\n chunked", "",
-        "chunked\r\n\u{20}", "chunked\u{a0}", "cow",
+        "chunked",
+        " chunked",
+        "\tchunked",
+        "Chunked",
+        "CHUNKED",
+        "chunked,",
+        ", chunked",
+        "chunked;x",
+        "\"chunked\"",
+        "'chunked'",
+        "xchunked",
+        "chunkedx",
+        "gzip, chunked",
+        "chunked, gzip",
+        "identity",
+        "identity, chunked",
+        "chunked\r\nTransfer-Encoding: chunked",
+        "chunked\r\nTransfer-Encoding: x",
+        "\u{b}chunked",
+        "chunked\u{b}",
+        "\0chunked",
+        "chunked\0",
+        "chun\rked",
+        "\r\n chunked",
+        "\n chunked",
+        "",
+        "chunked\r\n\u{20}",
+        "chunked\u{a0}",
+        "cow",
     ];
     let mut tried = 0;
     for name in names {
         for value in values {
-            for (length, version) in [("", "1.1"), ("Content-Length: 5\r\n", "1.1"), ("", "1.0"), ("Content-Length: 66\r\n", "1.1")] {
-                let head = format!("POST /judged HTTP/{version}\r\nHost: app.example\r\nConnection: close\r\n{length}{name}:{value}{TAIL}");
+            for (length, version) in [
+                ("", "1.1"),
+                ("Content-Length: 5\r\n", "1.1"),
+                ("", "1.0"),
+                ("Content-Length: 66\r\n", "1.1"),
+            ] {
+                let head = format!(
+                    "POST /judged HTTP/{version}\r\nHost: app.example\r\nConnection: close\r\n{length}{name}:{value}{TAIL}"
+                );
                 let answer = ask(&proxy, &head);
                 let seen = upstream.take();
-                let requests = seen.iter().filter(|seen| !seen.head.starts_with("LEFTOVER")).count();
+                let requests = seen
+                    .iter()
+                    .filter(|seen| !seen.head.starts_with("LEFTOVER"))
+                    .count();
                 assert!(requests <= 1, "{head:?}: {seen:?}");
-                assert!(seen.iter().all(|seen| seen.line().starts_with("POST /judged ")), "{head:?}: {seen:?}");
+                assert!(
+                    seen.iter()
+                        .all(|seen| seen.line().starts_with("POST /judged ")),
+                    "{head:?}: {seen:?}"
+                );
                 if requests == 0 {
                     assert_eq!(answer.map(|answer| answer.status), Some(400), "{head:?}");
                 }
@@ -63,7 +114,9 @@ fn ambiguous_heads_are_refused_and_the_connection_closed() {
         "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
     ] {
         let mut client = proxy.client();
-        let answer = client.send(format!("{head}GET /second HTTP/1.1\r\nHost: a\r\n\r\n")).answer();
+        let answer = client
+            .send(format!("{head}GET /second HTTP/1.1\r\nHost: a\r\n\r\n"))
+            .answer();
         assert_eq!(answer.map(|answer| answer.status), Some(400), "{head:?}");
         assert!(client.closed(), "{head:?}");
     }
@@ -88,10 +141,24 @@ fn a_refusal_waits_for_the_answers_before_it() {
 fn large_heads_are_refused_readably() {
     let upstream = Upstream::start(fine);
     let proxy = Proxy::start(&upstream);
-    let head = |len: usize| format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(len));
-    assert_eq!(ask(&proxy, head(15_000)).unwrap().status, 404, "`/**` does not take `/`");
+    let head = |len: usize| {
+        format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n",
+            "x".repeat(len)
+        )
+    };
+    assert_eq!(
+        ask(&proxy, head(15_000)).unwrap().status,
+        404,
+        "`/**` does not take `/`"
+    );
     assert_eq!(ask(&proxy, head(300_000)).unwrap().status, 431);
-    assert_eq!(ask(&proxy, "GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n").unwrap().status, 417);
+    assert_eq!(
+        ask(&proxy, "GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n")
+            .unwrap()
+            .status,
+        417
+    );
 }
 
 /// C11: methods are compared as they are written; none is overridden.

@@ -19,11 +19,18 @@ fn rules_are_replaced_under_load_without_a_failing_request() {
     let proxy = Proxy::with(upstream.address, &Setup::default());
     let before = std::fs::read_to_string(&proxy.rules).unwrap();
     let with = |path: &str| {
-        format!("{before}  - id: more\n    match: {{routes: [{{path: {path}}}], methods: [DELETE]}}\n    forward_to: {{host: \"{}\"}}\n    execute: [{{authenticator: nobody}}]\n", upstream.address)
+        format!(
+            "{before}  - id: more\n    match: {{routes: [{{path: {path}}}], methods: [DELETE]}}\n    forward_to: {{host: \"{}\"}}\n    execute: [{{authenticator: nobody}}]\n",
+            upstream.address
+        )
     };
     let (stop, failed) = (AtomicBool::new(false), AtomicUsize::new(0));
     let denied = |path: &str| {
-        proxy.client().send(format!("DELETE {path} HTTP/1.1\r\nHost: a\r\n\r\n")).answer().is_some_and(|answer| answer.status == 401)
+        proxy
+            .client()
+            .send(format!("DELETE {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
+            .answer()
+            .is_some_and(|answer| answer.status == 401)
     };
     /// Ends the load also when an assertion fails.
     struct Stop<'a>(&'a AtomicBool);
@@ -67,7 +74,9 @@ fn rules_are_replaced_under_load_without_a_failing_request() {
             let mut client = super::support::Client::to(proxy.management);
             String::from_utf8(client.get("/metrics").body).unwrap()
         };
-        wait_for("a failed reload is counted", || !metrics().contains("heimdall_proxy_failed_rule_reloads_total 0"));
+        wait_for("a failed reload is counted", || {
+            !metrics().contains("heimdall_proxy_failed_rule_reloads_total 0")
+        });
         assert!(denied("/renamed-again"));
         drop(ending);
     });

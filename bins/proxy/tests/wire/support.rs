@@ -44,7 +44,9 @@ pub type Script = fn(&Seen, &mut TcpStream) -> bool;
 
 /// Answers 200 with the body `fine`.
 pub fn fine(_: &Seen, stream: &mut TcpStream) -> bool {
-    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine").is_ok()
+    stream
+        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfine")
+        .is_ok()
 }
 
 impl Upstream {
@@ -67,7 +69,11 @@ impl Upstream {
                     }
                     if !rest.is_empty() {
                         let head = String::from_utf8_lossy(&rest).into_owned();
-                        record.lock().unwrap().push(Seen { head: format!("LEFTOVER {head}"), body: Vec::new(), connection });
+                        record.lock().unwrap().push(Seen {
+                            head: format!("LEFTOVER {head}"),
+                            body: Vec::new(),
+                            connection,
+                        });
                     }
                 });
             }
@@ -109,14 +115,23 @@ fn read_request(stream: &mut TcpStream, rest: &mut Vec<u8>, connection: usize) -
         }
     };
     let head = String::from_utf8_lossy(&rest.drain(..end).collect::<Vec<_>>()).into_owned();
-    let mut seen = Seen { head, body: Vec::new(), connection };
-    if seen.values("transfer-encoding").iter().any(|value| value == "chunked") {
+    let mut seen = Seen {
+        head,
+        body: Vec::new(),
+        connection,
+    };
+    if seen
+        .values("transfer-encoding")
+        .iter()
+        .any(|value| value == "chunked")
+    {
         loop {
             while find(rest, b"\r\n").is_none() {
                 fill(stream, rest).then_some(())?;
             }
             let at = find(rest, b"\r\n").unwrap();
-            let line = String::from_utf8_lossy(&rest.drain(..at + 2).collect::<Vec<_>>()).into_owned();
+            let line =
+                String::from_utf8_lossy(&rest.drain(..at + 2).collect::<Vec<_>>()).into_owned();
             let size = usize::from_str_radix(line.trim().split(';').next().unwrap(), 16).ok()?;
             while rest.len() < size + 2 {
                 fill(stream, rest).then_some(())?;
@@ -128,7 +143,11 @@ fn read_request(stream: &mut TcpStream, rest: &mut Vec<u8>, connection: usize) -
             }
         }
     }
-    let length = seen.values("content-length").first().and_then(|value| value.parse().ok()).unwrap_or(0);
+    let length = seen
+        .values("content-length")
+        .first()
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(0);
     while rest.len() < length {
         fill(stream, rest).then_some(())?;
     }
@@ -166,7 +185,11 @@ rules:
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { serve: "{}", rules: RULES, mode: Mode::Proxy }
+        Self {
+            serve: "{}",
+            rules: RULES,
+            mode: Mode::Proxy,
+        }
     }
 }
 
@@ -177,18 +200,31 @@ impl Proxy {
 
     pub fn with(upstream: SocketAddr, setup: &Setup) -> Self {
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("heimdall-wire-{}-{number}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("heimdall-wire-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
+        if setup.serve.contains("{DIR}") {
+            let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+            let pem = format!("{}{}", made.signing_key.serialize_pem(), made.cert.pem());
+            std::fs::write(folder.join("tls.pem"), pem).unwrap();
+        }
         let rules = folder.join("rules.yaml");
-        std::fs::write(&rules, setup.rules.replace("{UPSTREAM}", &upstream.to_string())).unwrap();
+        std::fs::write(
+            &rules,
+            setup.rules.replace("{UPSTREAM}", &upstream.to_string()),
+        )
+        .unwrap();
         let text = format!(
             "serve: {}\nmechanisms:\n  authenticators:\n    - {{id: anyone, type: anonymous}}\n    - {{id: nobody, type: unauthorized}}\nproviders:\n  file_system: {{src: '{}', watch: true}}\n",
-            setup.serve,
+            setup.serve.replace("{DIR}", &folder.display().to_string()),
             rules.display()
         );
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let settings = Settings {
-            config: ConfigAt::Text(Source { name: "test".into(), text }),
+            config: ConfigAt::Text(Source {
+                name: "test".into(),
+                text,
+            }),
             env_prefix: "HEIMDALL_WIRE_TEST_".into(),
             mode: setup.mode,
             relaxed: Relaxed::ALL,
@@ -196,8 +232,13 @@ impl Proxy {
             management: Some(any),
             workers: 1,
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let running = runtime.block_on(async { start(settings, Deps::system().unwrap()).await.unwrap() });
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let running =
+            runtime.block_on(async { start(settings, Deps::system().unwrap()).await.unwrap() });
         Self {
             address: running.service_addr(),
             management: running.management_addr(),
@@ -241,17 +282,28 @@ pub struct Answer {
 
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
-        let mut fields = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
-        fields.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+        let mut fields = self
+            .head
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(':'));
+        fields
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
     }
 }
 
 impl Client {
     pub fn to(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, rest: Vec::new() }
+        Self {
+            stream,
+            rest: Vec::new(),
+        }
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
@@ -268,9 +320,19 @@ impl Client {
             }
         }
         let end = find(&self.rest, b"\r\n\r\n").unwrap() + 4;
-        let head = String::from_utf8_lossy(&self.rest.drain(..end).collect::<Vec<_>>()).into_owned();
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-        Some(Answer { status, head, body: Vec::new(), trailers: String::new() })
+        let head =
+            String::from_utf8_lossy(&self.rest.drain(..end).collect::<Vec<_>>()).into_owned();
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .unwrap_or(0);
+        Some(Answer {
+            status,
+            head,
+            body: Vec::new(),
+            trailers: String::new(),
+        })
     }
 
     /// A whole answer; its body is cut short if the service broke off.
@@ -282,17 +344,31 @@ impl Client {
         if answer.header("transfer-encoding") == Some("chunked") {
             while let Some(chunk) = self.chunk() {
                 if chunk.is_empty() {
-                    while find(&self.rest, b"\r\n").is_none() && fill(&mut self.stream, &mut self.rest) {}
-                    while !self.rest.starts_with(b"\r\n") && find(&self.rest, b"\r\n\r\n").is_none() && fill(&mut self.stream, &mut self.rest) {}
-                    let end = if self.rest.starts_with(b"\r\n") { 2 } else { find(&self.rest, b"\r\n\r\n").map_or(0, |at| at + 4) };
-                    answer.trailers = String::from_utf8_lossy(&self.rest.drain(..end).collect::<Vec<_>>()).into_owned();
+                    while find(&self.rest, b"\r\n").is_none()
+                        && fill(&mut self.stream, &mut self.rest)
+                    {}
+                    while !self.rest.starts_with(b"\r\n")
+                        && find(&self.rest, b"\r\n\r\n").is_none()
+                        && fill(&mut self.stream, &mut self.rest)
+                    {}
+                    let end = if self.rest.starts_with(b"\r\n") {
+                        2
+                    } else {
+                        find(&self.rest, b"\r\n\r\n").map_or(0, |at| at + 4)
+                    };
+                    answer.trailers =
+                        String::from_utf8_lossy(&self.rest.drain(..end).collect::<Vec<_>>())
+                            .into_owned();
                     return Some(answer);
                 }
                 answer.body.extend(chunk);
             }
             return Some(answer);
         }
-        let length = answer.header("content-length").and_then(|value| value.parse().ok()).unwrap_or(usize::MAX);
+        let length = answer
+            .header("content-length")
+            .and_then(|value| value.parse().ok())
+            .unwrap_or(usize::MAX);
         while self.rest.len() < length && fill(&mut self.stream, &mut self.rest) {}
         let count = length.min(self.rest.len());
         answer.body = self.rest.drain(..count).collect();
@@ -305,7 +381,8 @@ impl Client {
             fill(&mut self.stream, &mut self.rest).then_some(())?;
         }
         let at = find(&self.rest, b"\r\n").unwrap();
-        let line = String::from_utf8_lossy(&self.rest.drain(..at + 2).collect::<Vec<_>>()).into_owned();
+        let line =
+            String::from_utf8_lossy(&self.rest.drain(..at + 2).collect::<Vec<_>>()).into_owned();
         let size = usize::from_str_radix(line.trim(), 16).unwrap();
         if size == 0 {
             return Some(Vec::new());
@@ -331,7 +408,9 @@ impl Client {
     }
 
     pub fn get(&mut self, path: &str) -> Answer {
-        self.send(format!("GET {path} HTTP/1.1\r\nHost: app.example\r\n\r\n")).answer().expect("an answer")
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: app.example\r\n\r\n"))
+            .answer()
+            .expect("an answer")
     }
 }
 

@@ -1,0 +1,153 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::support::{Proxy, Setup, Upstream, fine};
+
+const TLS: &str = "{tls: {key_store: {path: '{DIR}/tls.pem'}}}";
+
+/// Takes every certificate: these tests are about what is inside the tunnel.
+#[derive(Debug)]
+struct TakesAll;
+
+impl ServerCertVerifier for TakesAll {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![
+            SignatureScheme::ECDSA_NISTP256_SHA256,
+            SignatureScheme::ED25519,
+            SignatureScheme::RSA_PSS_SHA256,
+        ]
+    }
+}
+
+async fn connect(address: SocketAddr, protocol: &[u8]) -> TlsStream<tokio::net::TcpStream> {
+    let mut config =
+        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(TakesAll))
+            .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    TlsConnector::from(Arc::new(config))
+        .connect("localhost".try_into().unwrap(), stream)
+        .await
+        .unwrap()
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+#[test]
+fn http2_requests_are_judged_and_forwarded_like_others() {
+    let upstream = Upstream::start(fine);
+    let proxy = Proxy::with(
+        upstream.address,
+        &Setup {
+            serve: TLS,
+            ..Setup::default()
+        },
+    );
+    block_on(async {
+        let stream = connect(proxy.address, b"h2").await;
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+                .await
+                .unwrap();
+        tokio::spawn(connection);
+        let request = http::Request::post("https://app.example/a/../x")
+            .body(Full::from("hello"))
+            .unwrap();
+        let response = sender.send_request(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(
+            response.into_body().collect().await.unwrap().to_bytes(),
+            "fine"
+        );
+        let request = http::Request::get("https://app.example/x")
+            .header("host", "other.example")
+            .body(Full::from(""))
+            .unwrap();
+        assert_eq!(sender.send_request(request).await.unwrap().status(), 400);
+    });
+    let seen = upstream.take();
+    assert_eq!(
+        (seen.len(), seen[0].line(), seen[0].body.as_slice()),
+        (1, "POST /x HTTP/1.1", b"hello".as_slice())
+    );
+    assert_eq!(
+        (seen[0].values("host"), seen[0].values("x-forwarded-proto")),
+        (vec!["app.example".into()], vec!["https".into()])
+    );
+}
+
+#[test]
+fn the_guard_stands_inside_the_tunnel_too() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let upstream = Upstream::start(fine);
+    let proxy = Proxy::with(
+        upstream.address,
+        &Setup {
+            serve: TLS,
+            ..Setup::default()
+        },
+    );
+    let text = block_on(async {
+        let mut stream = connect(proxy.address, b"http/1.1").await;
+        stream
+            .write_all(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\nGET /y HTTP/1.1\nHost: a\n\n")
+            .await
+            .unwrap();
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all).await;
+        String::from_utf8(all).unwrap()
+    });
+    assert!(
+        text.starts_with("HTTP/1.1 200") && text.contains("HTTP/1.1 400"),
+        "{text}"
+    );
+    assert_eq!(upstream.seen().len(), 1);
+}
