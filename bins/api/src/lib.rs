@@ -21,7 +21,7 @@ mod workers;
 
 use actix_web::middleware::from_fn;
 use actix_web::web;
-use heimdall_server::{Check, Edge, Health, LimitSettings, Limits, Redaction, Sources};
+use heimdall_server::{Check, Edge, Health, LimitSettings, Limits, Redaction, Sources, assets};
 
 pub use assembly::{Options, Outside, assemble};
 pub use deps::{Deps, Ring};
@@ -49,6 +49,7 @@ pub fn app(deps: Deps) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 
         });
         let health = Health::new(vec![database, signing]);
         health.clone().routes(config);
+        assets::routes(config);
         let v1 = web::scope("/v1")
             .wrap(from_fn(idempotent::once))
             .configure(version_1);

@@ -47,7 +47,7 @@ pub fn document() -> Value {
         members.insert("paths".to_owned(), Value::Object(paths));
         members.insert(
             "components".to_owned(),
-            json!({ "schemas": schemas::all(), "securitySchemes": security() }),
+            json!({ "schemas": schemas::all(), "responses": refusals(), "securitySchemes": security() }),
         );
     }
     document
@@ -56,6 +56,19 @@ pub fn document() -> Value {
 const ABOUT: &str = "Errors are problem documents (RFC 9457) with a member `error`; token endpoints answer as RFC 6749 \
     wants it. Lists are read page by page with `cursor`. A POST with an `Idempotency-Key` is done once in 24 hours. \
     Changes take `If-Match`. Unknown members are refused, bodies over 64 KB too.";
+
+fn refusals() -> Value {
+    json!({
+        "Problem": {
+            "description": "Refused.",
+            "content": { "application/problem+json": { "schema": reference("Problem") } },
+        },
+        "OAuthError": {
+            "description": "Refused (RFC 6749 §5.2).",
+            "content": { "application/json": { "schema": reference("OAuthError") } },
+        },
+    })
+}
 
 fn security() -> Value {
     json!({
@@ -169,11 +182,12 @@ fn responses(operation: &Operation) -> Value {
         None => json!({ "description": "Done." }),
     };
     all.insert(operation.status.to_string(), done);
-    let refused = if operation.is_oauth() {
-        json!({ "description": "Refused.", "content": { "application/json": { "schema": reference("OAuthError") } } })
+    let kind = if operation.is_oauth() {
+        "OAuthError"
     } else {
-        json!({ "description": "Refused.", "content": { "application/problem+json": { "schema": reference("Problem") } } })
+        "Problem"
     };
+    let refused = json!({ "$ref": format!("#/components/responses/{kind}") });
     let mut statuses = vec!["400", "413", "429", "503"];
     if !matches!(operation.auth, Auth::Open) {
         statuses.extend(["401", "403"]);
