@@ -4,6 +4,7 @@ use diesel_async::AsyncPgConnection;
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use heimdall_types::{AppId, Fault};
 
+use crate::journal::HeadCache;
 use crate::postgres::ThreadRuntime;
 use crate::signal::Touched;
 
@@ -41,6 +42,7 @@ pub(crate) struct Conn<'a> {
     pub(crate) db: Db<'a>,
     pub(crate) scope: &'a Scope,
     pub(crate) touched: &'a mut Touched,
+    pub(crate) head: &'a mut HeadCache,
 }
 
 /// The two databases. Only `query!` and the few statements that differ look inside.

@@ -13,7 +13,7 @@ use heimdall_types::{Actor, AuditEntry, Fault, Journal, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::conn::{Conn, JobResult, Scope, query};
+use crate::conn::{Conn, Db, JobResult, Scope, query};
 use crate::documents;
 use crate::journal;
 use crate::schema::foundation::audit;
@@ -92,6 +92,8 @@ impl Store {
         let file = file.to_owned();
         self.write(Scope::System, move |c| {
             let rows = read(c, &file)?;
+            // The dump brought its own.
+            *c.head = journal::HeadCache::default();
             if let Some(now) = restored {
                 fence(c, now)?;
             }
@@ -150,6 +152,10 @@ fn create(path: &Path) -> std::io::Result<File> {
 }
 
 fn write(c: &mut Conn<'_>, file: &Path) -> JobResult<u64> {
+    // In memory the writer reads too: what it hands on is not in the table yet.
+    if let Db::Sqlite(conn) = &mut c.db {
+        journal::flush(conn, c.head)?;
+    }
     let tables = tables::in_order(c)?;
     let mut out = BufWriter::new(create(file).map_err(broken)?);
     let names = tables.iter().map(|table| table.name.clone()).collect();

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use heimdall_types::{AppId, Fault, FeedEvent, Timestamp};
 
 use crate::conn::{Conn, JobResult, Scope, query};
-use crate::schema::foundation::{feed, journal_head};
+use crate::schema::foundation::feed;
 use crate::store::Store;
 
 /// An event and its place in the feed.
@@ -81,9 +81,10 @@ impl Store {
     /// # Errors
     /// [`Fault::Unavailable`] when the database does not answer.
     pub async fn feed_end(&self) -> Result<i64, Fault> {
-        self.read(Scope::System, |c| {
-            Ok(query!(c => journal_head::table.find(1).select(journal_head::feed_position).first(c))?)
-        })
+        self.read(
+            Scope::System,
+            |c| Ok(crate::journal::head(c)?.feed_position),
+        )
         .await
     }
 

@@ -5,6 +5,7 @@ use heimdall_types::Fault;
 use tokio::sync::oneshot;
 
 use crate::conn::{Conn, Db, JobError, JobResult, Scope};
+use crate::journal::HeadCache;
 use crate::signal::{Committed, Touched};
 
 /// One unit of work, with its type hidden, on its way to the thread that owns a connection.
@@ -13,7 +14,7 @@ pub(crate) trait Job: Send {
     fn wanted(&self) -> bool;
     fn scope(&self) -> &Scope;
     /// Does the work inside an open transaction. May be called again after the transaction was undone.
-    fn run(&mut self, db: Db<'_>) -> Verdict;
+    fn run(&mut self, db: Db<'_>, head: &mut HeadCache) -> Verdict;
     /// What to tell others after the commit.
     fn touched(&mut self) -> Vec<Committed>;
     /// Hands the notes back: the connection only needed to look at them.
@@ -79,12 +80,13 @@ where
         &self.scope
     }
 
-    fn run(&mut self, db: Db<'_>) -> Verdict {
+    fn run(&mut self, db: Db<'_>, head: &mut HeadCache) -> Verdict {
         self.touched.clear();
         let mut conn = Conn {
             db,
             scope: &self.scope,
             touched: &mut self.touched,
+            head,
         };
         let work = &self.work;
         // A panic must cost one job, not the thread that everybody's writes go through.

@@ -69,12 +69,50 @@ pub(crate) struct Head {
     pub(crate) feed_position: i64,
 }
 
-pub(crate) fn head(c: &mut Conn<'_>) -> QueryResult<Head> {
-    query!(c => journal_head::table.find(1).select(Head::as_select()).first(c))
+/// On SQLite the ends are written once a commit, not once a job: jobs that share it hand them on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct HeadCache {
+    head: Option<Head>,
+    moved: bool,
 }
 
-pub(crate) fn move_head(c: &mut Conn<'_>, head: &Head) -> QueryResult<usize> {
-    query!(c => diesel::update(journal_head::table.find(1)).set(head).execute(c))
+pub(crate) fn head(c: &mut Conn<'_>) -> QueryResult<Head> {
+    if let Some(head) = &c.head.head {
+        return Ok(head.clone());
+    }
+    let head: Head = query!(c => journal_head::table.find(1).select(Head::as_select()).first(c))?;
+    if let Db::Sqlite(_) = c.db {
+        c.head.head = Some(head.clone());
+    }
+    Ok(head)
+}
+
+pub(crate) fn move_head(c: &mut Conn<'_>, head: Head) -> QueryResult<()> {
+    match &mut c.db {
+        Db::Sqlite(_) => {
+            *c.head = HeadCache {
+                head: Some(head),
+                moved: true,
+            }
+        }
+        Db::Postgres(c) => {
+            diesel::update(journal_head::table.find(1))
+                .set(&head)
+                .execute(&mut **c)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes down what was handed on; the writer does so before it commits.
+pub(crate) fn flush(conn: &mut diesel::SqliteConnection, cache: &mut HeadCache) -> QueryResult<()> {
+    if let (true, Some(head)) = (cache.moved, &cache.head) {
+        diesel::update(journal_head::table.find(1))
+            .set(head)
+            .execute(conn)?;
+        cache.moved = false;
+    }
+    Ok(())
 }
 
 /// For readiness: reads one row that is always there.
@@ -169,8 +207,7 @@ fn write_chained(c: &mut Conn<'_>, journal: &Journal) -> JobResult<()> {
         query!(c => diesel::insert_into(feed::table).values(&row).execute(c))?;
         c.touched.of(Some(&event.app_id)).feed = true;
     }
-    move_head(c, &head)?;
-    Ok(())
+    Ok(move_head(c, head)?)
 }
 
 fn write_unchained(c: &mut Conn<'_>, journal: &Journal) -> JobResult<()> {

@@ -345,7 +345,7 @@ async fn a_full_disk_refuses_writes_serves_reads_and_loses_nothing() {
     let folder = Folder::new();
     let out = Command::new("sh")
         // Ignored, the signal of the limit becomes an error of the write.
-        .args(["-c", "trap '' XFSZ; ulimit -f 1024; exec \"$0\" \"$@\""])
+        .args(["-c", "trap '' XFSZ; ulimit -f 4096; exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap())
         .args([
             "as_a_child_fill_the_disk",

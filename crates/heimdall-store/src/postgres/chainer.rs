@@ -13,7 +13,7 @@ use super::connect::Server;
 use super::listener;
 use crate::audit;
 use crate::conn::{Conn, Db, JobResult, PgConnection, Scope, query};
-use crate::journal::{head, move_head};
+use crate::journal::{HeadCache, head, move_head};
 use crate::schema::foundation::{audit as audit_table, feed};
 use crate::signal::Touched;
 
@@ -89,6 +89,7 @@ fn round(conn: &mut PgConnection) -> JobResult<bool> {
             db: Db::Postgres(conn),
             scope: &Scope::System,
             touched: &mut touched,
+            head: &mut HeadCache::default(),
         };
         more = chain(&mut c)?;
         let Db::Postgres(conn) = c.db else {
@@ -139,6 +140,6 @@ fn chain(c: &mut Conn<'_>) -> JobResult<bool> {
             c.touched.of(Some(&app)).feed = true;
         }
     }
-    move_head(c, &head)?;
+    move_head(c, head)?;
     Ok(rows.len().max(events.len()) as i64 >= BATCH)
 }

@@ -14,6 +14,7 @@ use super::connect::Server;
 use super::{listener, roles};
 use crate::conn::{Db, PgConnection};
 use crate::job::{Job, Verdict, can_run_again, lost};
+use crate::journal::HeadCache;
 use crate::signal::Committed;
 
 /// What the jobs of a session may do.
@@ -107,7 +108,7 @@ impl Session {
         let access = self.access;
         let conn = self.connected().map_err(Stopped::Failed)?;
         let id = begin(conn, access, job).map_err(stopped)?;
-        match job.run(Db::Postgres(conn)) {
+        match job.run(Db::Postgres(conn), &mut HeadCache::default()) {
             Verdict::Keep => {}
             Verdict::Undo => {
                 job.touched();

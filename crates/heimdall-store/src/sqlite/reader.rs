@@ -8,6 +8,7 @@ use heimdall_types::Fault;
 use super::{Place, connect};
 use crate::conn::Db;
 use crate::job::Job;
+use crate::journal::HeadCache;
 
 /// Runs reading jobs until nobody can send any more. Each sees one snapshot of the database.
 pub(super) fn run(jobs: &Mutex<Receiver<Box<dyn Job>>>, place: &Place, conn: SqliteConnection) {
@@ -26,7 +27,7 @@ pub(super) fn run(jobs: &Mutex<Receiver<Box<dyn Job>>>, place: &Place, conn: Sql
         };
         if outcome.is_err() {
             tracing::warn!(?outcome, "reading failed, the connection is opened anew");
-            conn = connect(place).ok().filter(|_| true).and_then(|mut fresh| {
+            conn = connect(place).ok().and_then(|mut fresh| {
                 fresh
                     .batch_execute("PRAGMA query_only = ON")
                     .ok()
@@ -40,6 +41,6 @@ pub(super) fn run(jobs: &Mutex<Receiver<Box<dyn Job>>>, place: &Place, conn: Sql
 fn snapshot(conn: &mut SqliteConnection, job: &mut dyn Job) -> Result<(), Fault> {
     let unavailable = |error: diesel::result::Error| Fault::Unavailable(error.to_string());
     conn.batch_execute("BEGIN").map_err(unavailable)?;
-    job.run(Db::Sqlite(conn));
+    job.run(Db::Sqlite(conn), &mut HeadCache::default());
     conn.batch_execute("COMMIT").map_err(unavailable)
 }
