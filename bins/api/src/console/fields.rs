@@ -23,7 +23,11 @@ impl Fields {
 
     /// The first field of this name, trimmed, unless it is empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().filter(|(known, _)| known == name).map(|(_, value)| value.trim()).find(|value| !value.is_empty())
+        self.0
+            .iter()
+            .filter(|(known, _)| known == name)
+            .map(|(_, value)| value.trim())
+            .find(|value| !value.is_empty())
     }
 
     /// Every field of this name that is not empty, trimmed.

@@ -8,9 +8,11 @@
 )]
 
 mod client;
+mod console;
 mod errors;
 mod guides;
 mod isolation;
+mod limits;
 mod oauth;
 mod once;
 mod webhooks;
