@@ -10,7 +10,7 @@ use heimdall_types::{
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::conn::{Conn, JobResult, Scope, query};
+use crate::conn::{Conn, JobError, JobResult, Scope, query};
 use crate::journal::{self, Derived};
 use crate::outbox::{DEAD, WAITING};
 use crate::schema::foundation::{feed, webhook_deliveries as deliveries, webhooks};
@@ -65,14 +65,20 @@ impl Deliveries for Store {
                 query!(c => diesel::update(deliveries::table.find((&row.app_id, &row.id)))
                     .set(deliveries::leased_until.eq(until.millis()))
                     .execute(c))?;
-                match complete(c, &row, root.as_deref(), now)? {
-                    Some(delivery) => taken.push(delivery),
-                    None => {
-                        query!(c => diesel::update(deliveries::table.find((&row.app_id, &row.id)))
-                            .set(deliveries::state.eq(DEAD))
-                            .execute(c))?;
+                let fate = match complete(c, &row, root.as_deref(), now) {
+                    Ok(Some(delivery)) => {
+                        taken.push(delivery);
+                        continue;
                     }
-                }
+                    Ok(None) => "the endpoint or the event is gone",
+                    // One endpoint that cannot be served must not hold up the others.
+                    Err(JobError::Fault(Fault::Corrupt(what))) => {
+                        tracing::error!(webhook = row.webhook_id, what, "a delivery is given up");
+                        "the endpoint's secret cannot be opened"
+                    }
+                    Err(error) => return Err(error),
+                };
+                give_up(c, &row, fate, now)?;
             }
             Ok(taken)
         })
@@ -192,6 +198,20 @@ fn complete(
         attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
         first_due: Timestamp::from_millis(row.first_due),
     }))
+}
+
+fn give_up(c: &mut Conn<'_>, row: &DeliveryRow, why: &str, now: Timestamp) -> JobResult<()> {
+    let outcome = Outcome {
+        at: now,
+        status: None,
+        error: Some(why.to_owned()),
+        took_ms: 0,
+    };
+    let history = serde_json::to_string(&[outcome])?;
+    query!(c => diesel::update(deliveries::table.find((&row.app_id, &row.id)))
+        .set((deliveries::state.eq(DEAD), deliveries::leased_until.eq(0), deliveries::history.eq(&history)))
+        .execute(c))?;
+    Ok(())
 }
 
 fn body_of_event(c: &mut Conn<'_>, row: &DeliveryRow) -> JobResult<Option<String>> {
@@ -471,6 +491,24 @@ mod tests {
             .map(|e| e.event.kind)
             .collect();
         assert_eq!(kinds, ["user.created", "webhook.disabled", "user.updated"]);
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_whose_secret_cannot_be_opened_holds_up_no_other() {
+        let world = World::with(&[("one", "[]"), ("two", "[]")]).await;
+        let spoiled = world
+            .store
+            .write(&world.app, |c| {
+                Ok(query!(c => diesel::update(webhooks::table.filter(webhooks::url.eq("https://one/")))
+                    .set(webhooks::secrets.eq(r#"[{"sealed":"AAAA"}]"#))
+                    .execute(c))?)
+            })
+            .await;
+        assert_eq!(spoiled, Ok(1));
+        world.happen(1, "user.created").await;
+        let leased = world.lease(NOW).await;
+        assert_eq!(leased.len(), 1);
+        assert_eq!(leased[0].url, "https://two/");
     }
 
     #[tokio::test]
