@@ -1,0 +1,21 @@
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Value, json};
+
+/// The upstream of the example: answers what it was asked, so that a newcomer sees what the proxy sends on.
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config.app_data(web::PayloadConfig::new(1 << 20)).default_service(web::to(echo));
+}
+
+async fn echo(request: HttpRequest, body: web::Bytes) -> HttpResponse {
+    let headers: Vec<Value> = request
+        .headers()
+        .iter()
+        .map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())]))
+        .collect();
+    HttpResponse::Ok().json(json!({
+        "method": request.method().as_str(),
+        "path": request.uri().to_string(),
+        "headers": headers,
+        "body": String::from_utf8_lossy(&body),
+    }))
+}
