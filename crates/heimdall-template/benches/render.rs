@@ -3,7 +3,13 @@
 //! First rounds of the claims template alternate with Go's engine (where Go is on the machine) and with `gotmpl`, so
 //! that the ratios hold on a shared machine; then criterion measures each case alone.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::indexing_slicing)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing
+)]
 
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -62,8 +68,15 @@ fn median(mut values: Vec<f64>) -> f64 {
 fn go_program() -> Option<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("benches/go");
     let program = std::env::temp_dir().join("heimdall-template-go-bench");
-    let built = Command::new("go").args(["build", "-o"]).arg(&program).arg(".").current_dir(folder).status();
-    built.is_ok_and(|status| status.success()).then_some(program)
+    let built = Command::new("go")
+        .args(["build", "-o"])
+        .arg(&program)
+        .arg(".")
+        .current_dir(folder)
+        .status();
+    built
+        .is_ok_and(|status| status.success())
+        .then_some(program)
 }
 
 fn go_round(program: &PathBuf) -> Option<f64> {
@@ -83,7 +96,11 @@ fn side_by_side() {
     let theirs = gotmpl::Template::new("claims").parse(CLAIMS).unwrap();
     let copied = gotmpl::ser::to_value(&data).unwrap();
     render(&template, &data, &mut out);
-    assert_eq!(out, theirs.execute_to_string(&copied).unwrap(), "the engines agree");
+    assert_eq!(
+        out,
+        theirs.execute_to_string(&copied).unwrap(),
+        "the engines agree"
+    );
     let mut jinja = minijinja::Environment::new();
     jinja.add_template("claims", JINJA).unwrap();
     let jinja = jinja.get_template("claims").unwrap();
@@ -93,17 +110,34 @@ fn side_by_side() {
     for _ in 0..9 {
         let ours = nanos(|| render(&template, &data, &mut out));
         own.push(ours);
-        ratios[0].push(nanos(|| drop(black_box(theirs.execute_to_string(&copied).unwrap()))) / ours);
+        ratios[0]
+            .push(nanos(|| drop(black_box(theirs.execute_to_string(&copied).unwrap()))) / ours);
         let copying = || {
             let copied = gotmpl::ser::to_value(&data).unwrap();
             drop(black_box(theirs.execute_to_string(&copied).unwrap()));
         };
         ratios[1].push(nanos(copying) / ours);
-        ratios[2].push(nanos(|| drop(black_box(jinja.render(&data).unwrap()))) / ours);
+        ratios[2].push(
+            nanos(|| {
+                drop(black_box(
+                    jinja
+                        .render(minijinja::Value::from_serialize(&data))
+                        .unwrap(),
+                ))
+            }) / ours,
+        );
         ratios[3].extend(go.as_ref().and_then(go_round).map(|go| go / ours));
     }
     println!("claims: {:.0} ns a render", median(own));
-    for (name, ratios) in ["gotmpl", "gotmpl with its copy of the data", "minijinja", "Go"].iter().zip(ratios) {
+    for (name, ratios) in [
+        "gotmpl",
+        "gotmpl with its copy of the data",
+        "minijinja",
+        "Go",
+    ]
+    .iter()
+    .zip(ratios)
+    {
         match ratios.is_empty() {
             true => println!("claims: {name}: not on this machine"),
             false => println!("claims: {name} takes {:.1} times as long", median(ratios)),
@@ -125,9 +159,15 @@ fn cases(criterion: &mut Criterion) {
     let engine = Engine::default();
     let mut out = String::new();
     let (claims, claims_data) = (claims(), data());
-    criterion.bench_function("claims", |b| b.iter(|| render(&claims, &claims_data, &mut out)));
-    let header = engine.parse("header", "{{ .Subject.Attributes.email }}").unwrap();
-    criterion.bench_function("header", |b| b.iter(|| render(&header, &claims_data, &mut out)));
+    criterion.bench_function("claims", |b| {
+        b.iter(|| render(&claims, &claims_data, &mut out))
+    });
+    let header = engine
+        .parse("header", "{{ .Subject.Attributes.email }}")
+        .unwrap();
+    criterion.bench_function("header", |b| {
+        b.iter(|| render(&header, &claims_data, &mut out))
+    });
     let three = "{{ .Subject.ID }} {{ .Subject.Attributes.email }} {{ .Subject.Attributes.name }}";
     let three = engine.parse("three", three).unwrap();
     for size in [1_000, 100_000] {
@@ -136,14 +176,22 @@ fn cases(criterion: &mut Criterion) {
         criterion.bench_function(&name, |b| b.iter(|| render(&three, &data, &mut out)));
     }
     let wide = Engine::builder().limits(Limits::default()).build();
-    let range = wide.parse("range", "{{ range .items }}{{ .name }},{{ end }}").unwrap();
-    let items: Vec<Json> = (0..1000).map(|i| json!({"name": format!("item{i}")})).collect();
+    let range = wide
+        .parse("range", "{{ range .items }}{{ .name }},{{ end }}")
+        .unwrap();
+    let items: Vec<Json> = (0..1000)
+        .map(|i| json!({"name": format!("item{i}")}))
+        .collect();
     let items = json!({ "items": items });
-    criterion.bench_function("range over 1000", |b| b.iter(|| render(&range, &items, &mut out)));
+    criterion.bench_function("range over 1000", |b| {
+        b.iter(|| render(&range, &items, &mut out))
+    });
     let text = CLAIMS.repeat(50);
     let mut group = criterion.benchmark_group("parse");
     group.throughput(Throughput::Bytes(text.len() as u64));
-    group.bench_function("claims x 50", |b| b.iter(|| black_box(engine.parse("claims", &text).unwrap())));
+    group.bench_function("claims x 50", |b| {
+        b.iter(|| black_box(engine.parse("claims", &text).unwrap()))
+    });
     group.finish();
 }
 

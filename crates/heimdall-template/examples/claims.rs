@@ -20,7 +20,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     if args.next().as_deref() == Some("lines") {
         let file = args.next().ok_or("which data file?")?;
-        let batch = Batch::new(Engine::default(), serde_json::from_str(&std::fs::read_to_string(file)?)?)?;
+        let batch = Batch::new(
+            Engine::default(),
+            serde_json::from_str(&std::fs::read_to_string(file)?)?,
+        )?;
         for line in io::stdin().lock().lines() {
             writeln!(out, "{}", batch.answer(&line?))?;
         }

@@ -88,8 +88,15 @@ impl<'r> Context<'r> {
     }
 
     pub(crate) fn now(&self) -> Result<Time, CallError> {
-        let since = self.environment()?.now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok(Time::utc(i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos()))
+        let since = self
+            .environment()?
+            .now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Ok(Time::utc(
+            i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+            since.subsec_nanos(),
+        ))
     }
 
     #[cfg(feature = "keygen")]
@@ -140,7 +147,10 @@ impl<'r> Context<'r> {
             Map::Nil => Err(CallError::new("assignment to entry in nil map")),
             borrowed => {
                 self.reserve_items(borrowed.len())?;
-                let dict = Rc::new(Dict::new(MapType::Any, borrowed.entries().into_iter().collect()));
+                let dict = Rc::new(Dict::new(
+                    MapType::Any,
+                    borrowed.entries().into_iter().collect(),
+                ));
                 if let Some(at) = address(&borrowed) {
                     self.written.push((at, Rc::clone(&dict)));
                 }
@@ -159,8 +169,13 @@ impl<'r> Context<'r> {
 
     /// A compiled pattern: a literal of the template is compiled already.
     pub(crate) fn regex(&mut self, pattern: &Text<'_>) -> Result<Regex, CallError> {
-        let pattern = pattern.as_str().ok_or("error parsing regexp: invalid UTF-8")?;
-        let literals = self.program.map(|program| program.regexes.as_slice()).unwrap_or_default();
+        let pattern = pattern
+            .as_str()
+            .ok_or("error parsing regexp: invalid UTF-8")?;
+        let literals = self
+            .program
+            .map(|program| program.regexes.as_slice())
+            .unwrap_or_default();
         if let Some((_, regex)) = literals.iter().find(|(known, _)| **known == *pattern) {
             return Ok(regex.clone());
         }
@@ -186,12 +201,15 @@ impl Drop for Context<'_> {
 /// Compiles a pattern of Go's syntax within a limit.
 pub(crate) fn compile(pattern: &str, limit: usize) -> Result<Regex, CallError> {
     let translated = crate::functions::regexes::translate(pattern)?;
-    RegexBuilder::new(&translated).size_limit(limit).dfa_size_limit(limit).nest_limit(100).build().map_err(
-        |error| match error {
+    RegexBuilder::new(&translated)
+        .size_limit(limit)
+        .dfa_size_limit(limit)
+        .nest_limit(100)
+        .build()
+        .map_err(|error| match error {
             regex::Error::CompiledTooBig(_) => CallError::limit(Limit::Regex),
             error => CallError::new(format!("error parsing regexp: {error}")),
-        },
-    )
+        })
 }
 
 fn address(map: &Map<'_>) -> Option<usize> {

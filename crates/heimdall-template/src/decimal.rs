@@ -22,18 +22,41 @@ impl Decimal {
         }
         let text = format!("{:e}", f.abs());
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let places = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len() as i32);
-        let digits = mantissa.bytes().rev().filter(u8::is_ascii_digit).map(|b| b - b'0').collect();
+        let places = mantissa
+            .split_once('.')
+            .map_or(0, |(_, fraction)| fraction.len() as i32);
+        let digits = mantissa
+            .bytes()
+            .rev()
+            .filter(u8::is_ascii_digit)
+            .map(|b| b - b'0')
+            .collect();
         let exponent: i32 = exponent.parse().unwrap_or_default();
-        Ok(Self { negative: f < 0.0, digits, exponent: exponent - places }.trimmed())
+        Ok(Self {
+            negative: f < 0.0,
+            digits,
+            exponent: exponent - places,
+        }
+        .trimmed())
     }
 
     /// The nearest float.
     pub(crate) fn to_float(&self) -> f64 {
-        let digits: String = self.digits.iter().rev().map(|d| char::from(b'0' + d)).collect();
-        let sign = if self.negative && !self.is_zero() { "-" } else { "" };
+        let digits: String = self
+            .digits
+            .iter()
+            .rev()
+            .map(|d| char::from(b'0' + d))
+            .collect();
+        let sign = if self.negative && !self.is_zero() {
+            "-"
+        } else {
+            ""
+        };
         let digits = if digits.is_empty() { "0" } else { &digits };
-        format!("{sign}{digits}e{}", self.exponent).parse().unwrap_or(f64::NAN)
+        format!("{sign}{digits}e{}", self.exponent)
+            .parse()
+            .unwrap_or(f64::NAN)
     }
 
     fn is_zero(&self) -> bool {
@@ -72,7 +95,12 @@ impl Decimal {
         } else {
             (self.negative, minus(&a, &b))
         };
-        Ok(Self { negative, digits, exponent }.trimmed())
+        Ok(Self {
+            negative,
+            digits,
+            exponent,
+        }
+        .trimmed())
     }
 
     pub(crate) fn multiply(&self, cx: &mut Context<'_>, other: &Self) -> Result<Self, CallError> {
@@ -80,7 +108,11 @@ impl Decimal {
         let mut sums = vec![0u32; self.digits.len() + other.digits.len() + 1];
         for (i, a) in self.digits.iter().enumerate() {
             let mut carry = 0;
-            for (place, b) in sums.iter_mut().skip(i).zip(other.digits.iter().chain(std::iter::repeat(&0))) {
+            for (place, b) in sums
+                .iter_mut()
+                .skip(i)
+                .zip(other.digits.iter().chain(std::iter::repeat(&0)))
+            {
                 let sum = *place + u32::from(*a) * u32::from(*b) + carry;
                 *place = sum % 10;
                 carry = sum / 10;
@@ -88,7 +120,12 @@ impl Decimal {
         }
         let digits = sums.into_iter().map(|d| d as u8).collect();
         let exponent = self.exponent.saturating_add(other.exponent);
-        Ok(Self { negative: self.negative != other.negative, digits, exponent }.trimmed())
+        Ok(Self {
+            negative: self.negative != other.negative,
+            digits,
+            exponent,
+        }
+        .trimmed())
     }
 
     /// The quotient, rounded half away from zero.
@@ -124,8 +161,17 @@ impl Decimal {
         }
         let round_up = quotient.first().is_some_and(|last| *last >= 5);
         let kept = quotient.get(1..).unwrap_or_default();
-        let digits = if round_up { plus(kept, &[1]) } else { kept.to_vec() };
-        Ok(Self { negative: self.negative != other.negative, digits, exponent: -QUOTIENT_PLACES }.trimmed())
+        let digits = if round_up {
+            plus(kept, &[1])
+        } else {
+            kept.to_vec()
+        };
+        Ok(Self {
+            negative: self.negative != other.negative,
+            digits,
+            exponent: -QUOTIENT_PLACES,
+        }
+        .trimmed())
     }
 }
 
@@ -160,5 +206,8 @@ fn less(a: &[u8], b: &[u8]) -> bool {
     if a_length != b_length {
         return a_length < b_length;
     }
-    a.iter().take(a_length).rev().lt(b.iter().take(b_length).rev())
+    a.iter()
+        .take(a_length)
+        .rev()
+        .lt(b.iter().take(b_length).rev())
 }

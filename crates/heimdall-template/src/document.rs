@@ -65,15 +65,23 @@ impl Document {
         let members = members.into_iter().map(|(name, value)| {
             let member = match (name.as_str(), value) {
                 ("Subject", Json::Object(mut subject)) => Member::Subject(Subject {
-                    id: subject.get("ID").and_then(Json::as_str).unwrap_or_default().to_owned(),
+                    id: subject
+                        .get("ID")
+                        .and_then(Json::as_str)
+                        .unwrap_or_default()
+                        .to_owned(),
                     attributes: subject.remove("Attributes").unwrap_or(Json::Null),
                 }),
-                ("Request", value @ Json::Object(_)) => Member::Request(Box::new(RequestDocument::new(&value)?)),
+                ("Request", value @ Json::Object(_)) => {
+                    Member::Request(Box::new(RequestDocument::new(&value)?))
+                }
                 (_, value) => Member::Json(value),
             };
             Ok((name, member))
         });
-        Ok(Self { members: members.collect::<Result<_, DocumentError>>()? })
+        Ok(Self {
+            members: members.collect::<Result<_, DocumentError>>()?,
+        })
     }
 }
 
@@ -99,7 +107,10 @@ impl Mapping for Document {
     }
 
     fn entries<'a>(&'a self) -> Vec<(&'a str, Value<'a>)> {
-        self.members.iter().map(|(name, member)| (name.as_str(), member.value())).collect()
+        self.members
+            .iter()
+            .map(|(name, member)| (name.as_str(), member.value()))
+            .collect()
     }
 }
 

@@ -83,7 +83,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { fuel: 1_000_000, output: 1 << 20, depth: 100, built: 4 << 20, regex: 1 << 20 }
+        Self {
+            fuel: 1_000_000,
+            output: 1 << 20,
+            depth: 100,
+            built: 4 << 20,
+            regex: 1 << 20,
+        }
     }
 }
 
@@ -103,7 +109,9 @@ pub trait Environment: Send + Sync {
     /// # Errors
     /// When the name has none, or this environment resolves none.
     fn resolve(&self, host: &str) -> Result<String, CallError> {
-        Err(CallError::new(format!("no address of `{host}`: names are not resolved here")))
+        Err(CallError::new(format!(
+            "no address of `{host}`: names are not resolved here"
+        )))
     }
 }
 
@@ -150,7 +158,9 @@ impl Engine {
 impl EngineBuilder {
     /// Finishes.
     pub fn build(self) -> Engine {
-        Engine { settings: Arc::new(self.settings) }
+        Engine {
+            settings: Arc::new(self.settings),
+        }
     }
 
     /// Other delimiters than `{{` and `}}`; an empty one stands for the default.
@@ -190,7 +200,9 @@ impl EngineBuilder {
         F: for<'a> Fn(&[Value<'a>]) -> Result<Value<'a>, CallError> + Send + Sync + 'static,
     {
         self.settings.own.retain(|own| own.0 != name);
-        self.settings.own.push((name.to_owned(), Arc::new(function)));
+        self.settings
+            .own
+            .push((name.to_owned(), Arc::new(function)));
         self
     }
 }

@@ -95,9 +95,18 @@ impl Error {
     pub fn excerpt(&self) -> String {
         let number = self.0.line.to_string();
         let gutter = " ".repeat(number.len());
-        let indent: String =
-            self.0.source_line.chars().take(self.0.column.saturating_sub(1)).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        format!("{gutter} |\n{number} | {}\n{gutter} | {indent}{}", self.0.source_line, "^".repeat(self.0.width.max(1)))
+        let indent: String = self
+            .0
+            .source_line
+            .chars()
+            .take(self.0.column.saturating_sub(1))
+            .map(|c| if c == '\t' { '\t' } else { ' ' })
+            .collect();
+        format!(
+            "{gutter} |\n{number} | {}\n{gutter} | {indent}{}",
+            self.0.source_line,
+            "^".repeat(self.0.width.max(1))
+        )
     }
 
     pub(crate) fn new(kind: ErrorKind, message: String) -> Self {
@@ -126,12 +135,24 @@ impl Error {
         let start = source.floor_char_boundary(start);
         let before = source.get(..start).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        let line = source.get(line_start..).unwrap_or_default().lines().next().unwrap_or_default();
-        let covered = source.get(start..source.ceil_char_boundary(end.max(start))).unwrap_or_default();
+        let line = source
+            .get(line_start..)
+            .unwrap_or_default()
+            .lines()
+            .next()
+            .unwrap_or_default();
+        let covered = source
+            .get(start..source.ceil_char_boundary(end.max(start)))
+            .unwrap_or_default();
         let report = &mut *self.0;
         report.template = template.to_owned();
         report.line = before.matches('\n').count() + 1;
-        report.column = source.get(line_start..start).unwrap_or_default().chars().count() + 1;
+        report.column = source
+            .get(line_start..start)
+            .unwrap_or_default()
+            .chars()
+            .count()
+            + 1;
         report.width = covered.lines().next().unwrap_or_default().chars().count();
         report.source_line = clip(line).to_owned();
         self
@@ -141,13 +162,18 @@ impl Error {
 /// A minified template may be one line of megabytes; an error shows its beginning only.
 fn clip(line: &str) -> &str {
     const LONGEST: usize = 400;
-    line.get(..line.floor_char_boundary(LONGEST)).unwrap_or(line)
+    line.get(..line.floor_char_boundary(LONGEST))
+        .unwrap_or(line)
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let report = &self.0;
-        write!(f, "{}:{}:{}: {}", report.template, report.line, report.column, report.message)?;
+        write!(
+            f,
+            "{}:{}:{}: {}",
+            report.template, report.line, report.column, report.message
+        )?;
         if let Some(name) = &report.nearest {
             write!(f, "; did you mean `{name}`?")?;
         }
@@ -167,11 +193,17 @@ pub struct CallError {
 impl CallError {
     /// An error with this message.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { kind: ErrorKind::Exec, message: message.into() }
+        Self {
+            kind: ErrorKind::Exec,
+            message: message.into(),
+        }
     }
 
     pub(crate) fn limit(limit: Limit) -> Self {
-        Self { kind: ErrorKind::Limit(limit), message: format!("limit `{limit}` reached") }
+        Self {
+            kind: ErrorKind::Limit(limit),
+            message: format!("limit `{limit}` reached"),
+        }
     }
 }
 

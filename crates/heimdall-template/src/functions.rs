@@ -114,7 +114,12 @@ fn go_slice() -> u16 {
 
 static BY_NAME: LazyLock<HashMap<&'static str, u16>> = LazyLock::new(|| {
     // Backwards, so that the first of two entries wins.
-    table::BUILTINS.iter().enumerate().rev().map(|(i, builtin)| (builtin.name, i as u16)).collect()
+    table::BUILTINS
+        .iter()
+        .enumerate()
+        .rev()
+        .map(|(i, builtin)| (builtin.name, i as u16))
+        .collect()
 });
 
 /// The function of this name, if this engine offers it.
@@ -141,7 +146,11 @@ fn offered(settings: &Settings, builtin: &Builtin) -> bool {
 
 /// A reason for a function that exists but is not offered.
 pub(crate) fn why_absent(name: &str) -> &'static str {
-    match BY_NAME.get(name).and_then(|index| builtin(*index)).and_then(|builtin| builtin.set) {
+    match BY_NAME
+        .get(name)
+        .and_then(|index| builtin(*index))
+        .and_then(|builtin| builtin.set)
+    {
         Some(_) => ": its function set is switched off",
         None => "",
     }
@@ -149,10 +158,17 @@ pub(crate) fn why_absent(name: &str) -> &'static str {
 
 /// The offered name that differs least.
 pub(crate) fn nearest(settings: &Settings, name: &str) -> Option<String> {
-    let builtins = table::BUILTINS.iter().filter(|builtin| offered(settings, builtin)).map(|builtin| builtin.name);
+    let builtins = table::BUILTINS
+        .iter()
+        .filter(|builtin| offered(settings, builtin))
+        .map(|builtin| builtin.name);
     let names = builtins.chain(settings.own.iter().map(|own| own.0.as_str()));
     let bound = (name.chars().count() / 3).max(1) + 1;
-    names.map(|known| (distance(known, name), known)).filter(|(d, _)| *d < bound + 1).min().map(|(_, known)| known.to_owned())
+    names
+        .map(|known| (distance(known, name), known))
+        .filter(|(d, _)| *d < bound + 1)
+        .min()
+        .map(|(_, known)| known.to_owned())
 }
 
 /// Levenshtein's distance.
@@ -165,7 +181,9 @@ fn distance(a: &str, b: &str) -> usize {
         let mut left = i + 1;
         for (cell, b_char) in row.iter_mut().skip(1).zip(&b) {
             let above = *cell;
-            left = (left + 1).min(above + 1).min(diagonal + usize::from(a_char != *b_char));
+            left = (left + 1)
+                .min(above + 1)
+                .min(diagonal + usize::from(a_char != *b_char));
             diagonal = above;
             *cell = left;
         }

@@ -21,28 +21,43 @@ impl Batch {
         let Json::Object(sets) = data else {
             return Err(DocumentError("the data are no JSON object".into()));
         };
-        let sets = sets.into_iter().map(|(name, json)| Ok((name, Document::new(json)?)));
-        Ok(Self { engine, sets: sets.collect::<Result<_, DocumentError>>()? })
+        let sets = sets
+            .into_iter()
+            .map(|(name, json)| Ok((name, Document::new(json)?)));
+        Ok(Self {
+            engine,
+            sets: sets.collect::<Result<_, DocumentError>>()?,
+        })
     }
 
     /// Answers one line, `{"id","template","data"}`, with `{"id","output"}` or `{"id","error","message"}`.
     pub fn answer(&self, line: &str) -> String {
         let request: Json = match serde_json::from_str(line) {
             Ok(request) => request,
-            Err(error) => return json!({"id": null, "error": "exec", "message": error.to_string()}).to_string(),
+            Err(error) => {
+                return json!({"id": null, "error": "exec", "message": error.to_string()})
+                    .to_string();
+            }
         };
         let id = request.get("id").cloned().unwrap_or_default();
         let text = |name: &str| request.get(name).and_then(Json::as_str);
         let Some(template) = text("template") else {
-            return json!({"id": id, "error": "exec", "message": "`template` is missing"}).to_string();
+            return json!({"id": id, "error": "exec", "message": "`template` is missing"})
+                .to_string();
         };
         let Some(data) = self.sets.get(text("data").unwrap_or_default()) else {
-            return json!({"id": id, "error": "exec", "message": "`data` names no data set"}).to_string();
+            return json!({"id": id, "error": "exec", "message": "`data` names no data set"})
+                .to_string();
         };
-        let rendered = self.engine.parse("t", template).and_then(|template| template.render_to_string(data));
+        let rendered = self
+            .engine
+            .parse("t", template)
+            .and_then(|template| template.render_to_string(data));
         match rendered {
             Ok(output) => json!({"id": id, "output": output}).to_string(),
-            Err(error) => json!({"id": id, "error": phase(&error), "message": error.to_string()}).to_string(),
+            Err(error) => {
+                json!({"id": id, "error": phase(&error), "message": error.to_string()}).to_string()
+            }
         }
     }
 }

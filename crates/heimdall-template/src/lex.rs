@@ -73,13 +73,25 @@ pub(crate) struct Lexer<'s> {
 
 impl<'s> Lexer<'s> {
     pub(crate) fn new(source: &'s str, left: &'s str, right: &'s str) -> Self {
-        Self { source, left, right, start: 0, pos: 0, inside_action: false, parens: 0 }
+        Self {
+            source,
+            left,
+            right,
+            start: 0,
+            pos: 0,
+            inside_action: false,
+            parens: 0,
+        }
     }
 
     /// The next token; `Eof` for ever at the end.
     pub(crate) fn next(&mut self) -> Result<Token, LexError> {
         self.start = self.pos;
-        if self.inside_action { self.inside_action() } else { self.text() }
+        if self.inside_action {
+            self.inside_action()
+        } else {
+            self.text()
+        }
     }
 
     fn rest(&self) -> &'s str {
@@ -98,11 +110,19 @@ impl<'s> Lexer<'s> {
     }
 
     fn token(&self, kind: TokenKind) -> Token {
-        Token { kind, start: self.start, end: self.pos }
+        Token {
+            kind,
+            start: self.start,
+            end: self.pos,
+        }
     }
 
     fn error<T>(&self, message: impl Into<String>) -> Result<T, LexError> {
-        Err(LexError { message: message.into(), start: self.start, end: self.pos.max(self.start) })
+        Err(LexError {
+            message: message.into(),
+            start: self.start,
+            end: self.pos.max(self.start),
+        })
     }
 
     fn text(&mut self) -> Result<Token, LexError> {
@@ -118,10 +138,18 @@ impl<'s> Lexer<'s> {
             if found > 0 {
                 let text = rest.get(..found).unwrap_or_default();
                 let after = rest.get(found + self.left.len()..).unwrap_or_default();
-                let kept = if trims_left(after) { text.trim_end_matches(is_space).len() } else { found };
+                let kept = if trims_left(after) {
+                    text.trim_end_matches(is_space).len()
+                } else {
+                    found
+                };
                 self.pos += found;
                 if kept > 0 {
-                    return Ok(Token { kind: TokenKind::Text, start: self.start, end: self.start + kept });
+                    return Ok(Token {
+                        kind: TokenKind::Text,
+                        start: self.start,
+                        end: self.start + kept,
+                    });
                 }
             }
             self.start = self.pos;
@@ -177,7 +205,10 @@ impl<'s> Lexer<'s> {
     fn trimmed_right_delim(&self) -> bool {
         self.byte(1) == Some(b'-')
             && self.byte(0).is_some_and(is_space_byte)
-            && self.source.get(self.pos + 2..).is_some_and(|rest| rest.starts_with(self.right))
+            && self
+                .source
+                .get(self.pos + 2..)
+                .is_some_and(|rest| rest.starts_with(self.right))
     }
 
     fn at_right_delim(&self) -> bool {
@@ -190,7 +221,9 @@ impl<'s> Lexer<'s> {
                 return self.error("unclosed left paren");
             }
             self.inside_action = false;
-            return Ok(self.right_delim().unwrap_or_else(|| self.token(TokenKind::Eof)));
+            return Ok(self
+                .right_delim()
+                .unwrap_or_else(|| self.token(TokenKind::Eof)));
         }
         let Some(c) = self.peek_char() else {
             return self.error("unclosed action");
@@ -215,7 +248,11 @@ impl<'s> Lexer<'s> {
             '|' => Ok(self.token(TokenKind::Pipe)),
             ',' => Ok(self.token(TokenKind::Comma)),
             '"' => self.quoted(b'"', TokenKind::String, "unterminated quoted string"),
-            '\'' => self.quoted(b'\'', TokenKind::CharConstant, "unterminated character constant"),
+            '\'' => self.quoted(
+                b'\'',
+                TokenKind::CharConstant,
+                "unterminated character constant",
+            ),
             '`' => self.raw(),
             '$' if self.at_terminator() => Ok(self.token(TokenKind::Variable)),
             '$' => self.word(TokenKind::Variable),
@@ -235,7 +272,10 @@ impl<'s> Lexer<'s> {
                 Ok(self.token(TokenKind::RightParen))
             }
             c if c.is_ascii_graphic() => Ok(self.token(TokenKind::Char)),
-            c => self.error(format!("unrecognized character in action: U+{:04X}", u32::from(c))),
+            c => self.error(format!(
+                "unrecognized character in action: U+{:04X}",
+                u32::from(c)
+            )),
         }
     }
 
@@ -249,7 +289,11 @@ impl<'s> Lexer<'s> {
 
     /// A digit that is not ASCII begins a word, as Go's scanner has it.
     fn digits(&mut self, c: char) -> Result<Token, LexError> {
-        if c.is_ascii() { self.number() } else { self.word(TokenKind::Identifier) }
+        if c.is_ascii() {
+            self.number()
+        } else {
+            self.word(TokenKind::Identifier)
+        }
     }
 
     fn word(&mut self, kind: TokenKind) -> Result<Token, LexError> {
@@ -269,17 +313,29 @@ impl<'s> Lexer<'s> {
         if kind != TokenKind::Identifier {
             return Ok(token);
         }
-        Ok(Token { kind: keyword(self.source.get(token.start..token.end).unwrap_or_default()), ..token })
+        Ok(Token {
+            kind: keyword(self.source.get(token.start..token.end).unwrap_or_default()),
+            ..token
+        })
     }
 
     fn at_terminator(&self) -> bool {
         match self.peek_char() {
             None => true,
-            Some(c) => is_space(c) || matches!(c, '.' | ',' | '|' | ':' | ')' | '(') || self.rest().starts_with(self.right),
+            Some(c) => {
+                is_space(c)
+                    || matches!(c, '.' | ',' | '|' | ':' | ')' | '(')
+                    || self.rest().starts_with(self.right)
+            }
         }
     }
 
-    fn quoted(&mut self, quote: u8, kind: TokenKind, unterminated: &str) -> Result<Token, LexError> {
+    fn quoted(
+        &mut self,
+        quote: u8,
+        kind: TokenKind,
+        unterminated: &str,
+    ) -> Result<Token, LexError> {
         loop {
             let Some(byte) = self.byte(0) else {
                 return self.error(unterminated);
@@ -312,10 +368,16 @@ impl<'s> Lexer<'s> {
         if good && !matches!(self.byte(0), Some(b'+' | b'-')) {
             return Ok(self.token(TokenKind::Number));
         }
-        if good && self.scan_number() && self.source.as_bytes().get(self.pos.wrapping_sub(1)) == Some(&b'i') {
+        if good
+            && self.scan_number()
+            && self.source.as_bytes().get(self.pos.wrapping_sub(1)) == Some(&b'i')
+        {
             return Ok(self.token(TokenKind::ComplexNumber));
         }
-        self.error(format!("bad number syntax: `{}`", self.source.get(self.start..self.pos).unwrap_or_default()))
+        self.error(format!(
+            "bad number syntax: `{}`",
+            self.source.get(self.start..self.pos).unwrap_or_default()
+        ))
     }
 
     /// Passes what looks like a number; whether it is one is for the parser to say.

@@ -1,4 +1,4 @@
-//! Go's `text/template` with the sprig functions: compiled, bounded, over borrowed data.
+#![doc = include_str!("../README.md")]
 
 mod context;
 mod decimal;

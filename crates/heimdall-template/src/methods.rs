@@ -60,7 +60,9 @@ pub(crate) fn field<'a>(receiver: &Value<'a>, name: &str) -> Option<Result<Value
 
 /// What a shared object gives may live as long as the call only.
 fn detach<'b>(result: Result<Value<'_>, CallError>) -> Result<Value<'b>, CallError> {
-    result?.detached().ok_or_else(|| CallError::new("a shared object gave a borrowed one"))
+    result?
+        .detached()
+        .ok_or_else(|| CallError::new("a shared object gave a borrowed one"))
 }
 
 /// Refuses a call with another number of arguments.
@@ -68,12 +70,22 @@ pub(crate) fn expect_args(name: &str, args: &[Value<'_>], wanted: usize) -> Resu
     if args.len() == wanted {
         return Ok(());
     }
-    Err(CallError::new(format!("wrong number of args for {name}: want {wanted} got {}", args.len())))
+    Err(CallError::new(format!(
+        "wrong number of args for {name}: want {wanted} got {}",
+        args.len()
+    )))
 }
 
 /// The string argument of a method.
-pub(crate) fn str_arg<'v>(name: &str, args: &'v [Value<'_>], index: usize) -> Result<&'v str, CallError> {
-    args.get(index)
-        .and_then(Value::as_str)
-        .ok_or_else(|| CallError::new(format!("wrong type for argument {} of {name}; expected string", index + 1)))
+pub(crate) fn str_arg<'v>(
+    name: &str,
+    args: &'v [Value<'_>],
+    index: usize,
+) -> Result<&'v str, CallError> {
+    args.get(index).and_then(Value::as_str).ok_or_else(|| {
+        CallError::new(format!(
+            "wrong type for argument {} of {name}; expected string",
+            index + 1
+        ))
+    })
 }

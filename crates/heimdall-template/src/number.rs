@@ -17,12 +17,20 @@ pub(crate) struct Number {
 impl Number {
     /// A character constant.
     pub(crate) fn rune(c: u32) -> Self {
-        Self { int: Some(c.into()), uint: Some(c.into()), float: Some(c.into()), ..Self::default() }
+        Self {
+            int: Some(c.into()),
+            uint: Some(c.into()),
+            float: Some(c.into()),
+            ..Self::default()
+        }
     }
 
     /// A complex constant.
     pub(crate) fn complex(re: f64, im: f64) -> Self {
-        let mut number = Self { complex: Some((re, im)), ..Self::default() };
+        let mut number = Self {
+            complex: Some((re, im)),
+            ..Self::default()
+        };
         if im == 0.0 {
             number.float = Some(re);
             number.int = whole_int(re);
@@ -41,7 +49,9 @@ impl Number {
         {
             return Ok(Self::complex(0.0, im));
         }
-        let is_hex_int = text.len() > 2 && (text.starts_with("0x") || text.starts_with("0X")) && !text.contains(['p', 'P']);
+        let is_hex_int = text.len() > 2
+            && (text.starts_with("0x") || text.starts_with("0X"))
+            && !text.contains(['p', 'P']);
         let mut number = Self {
             uint: strconv::parse_uint_literal(text),
             int: strconv::parse_int_literal(text),

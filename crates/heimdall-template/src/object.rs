@@ -92,7 +92,9 @@ macro_rules! mapping {
             }
 
             fn entries<'a>(&'a self) -> Vec<(&'a str, Value<'a>)> {
-                self.iter().map(|(key, $value)| (key.as_str(), $convert)).collect()
+                self.iter()
+                    .map(|(key, $value)| (key.as_str(), $convert))
+                    .collect()
             }
 
             fn len(&self) -> usize {

@@ -16,10 +16,16 @@ pub(crate) fn parse(settings: &Settings, sources: &[(&str, &str)]) -> Result<Pro
     let mut program = Program::default();
     for (index, (name, text)) in sources.iter().enumerate() {
         if u32::try_from(text.len()).is_err() {
-            return Err(Error::new(ErrorKind::Parse, "text of four gigabytes or more".into()));
+            return Err(Error::new(
+                ErrorKind::Parse,
+                "text of four gigabytes or more".into(),
+            ));
         }
         program.pipe_sources.push(program.pipes.len() as u32);
-        program.sources.push(Source { name: (*name).to_owned(), text: (*text).to_owned() });
+        program.sources.push(Source {
+            name: (*name).to_owned(),
+            text: (*text).to_owned(),
+        });
         let mut parser = Parser::new(settings, &mut program, index, text);
         let result = parser.text_of(name);
         let at = parser.at;
@@ -43,7 +49,11 @@ struct Fault {
 
 impl From<String> for Fault {
     fn from(message: String) -> Self {
-        Self { message, place: None, nearest: None }
+        Self {
+            message,
+            place: None,
+            nearest: None,
+        }
     }
 }
 
@@ -55,7 +65,11 @@ impl From<&str> for Fault {
 
 impl From<LexError> for Fault {
     fn from(error: LexError) -> Self {
-        Self { message: error.message, place: Some((error.start, error.end)), nearest: None }
+        Self {
+            message: error.message,
+            place: Some((error.start, error.end)),
+            nearest: None,
+        }
     }
 }
 
@@ -74,7 +88,10 @@ struct Frame<'s> {
 
 impl Frame<'_> {
     fn new() -> Self {
-        Self { variables: vec!["$"], range_depth: 0 }
+        Self {
+            variables: vec!["$"],
+            range_depth: 0,
+        }
     }
 }
 
@@ -101,7 +118,12 @@ struct Parser<'p, 's> {
 }
 
 impl<'p, 's> Parser<'p, 's> {
-    fn new(settings: &'p Settings, program: &'p mut Program, source_index: usize, source: &'s str) -> Self
+    fn new(
+        settings: &'p Settings,
+        program: &'p mut Program,
+        source_index: usize,
+        source: &'s str,
+    ) -> Self
     where
         'p: 's,
     {
@@ -112,7 +134,11 @@ impl<'p, 's> Parser<'p, 's> {
             source,
             lexer: Lexer::new(source, &settings.left, &settings.right),
             pending: [None; 3],
-            at: Token { kind: TokenKind::Eof, start: 0, end: 0 },
+            at: Token {
+                kind: TokenKind::Eof,
+                start: 0,
+                end: 0,
+            },
             last_end: 0,
             frame: Frame::new(),
             depth: 0,
@@ -177,7 +203,11 @@ impl<'p, 's> Parser<'p, 's> {
 
     fn expect(&mut self, kind: TokenKind, context: &str) -> Result<Token, Fault> {
         let token = self.next_non_space()?;
-        if token.kind == kind { Ok(token) } else { self.unexpected(token, context) }
+        if token.kind == kind {
+            Ok(token)
+        } else {
+            self.unexpected(token, context)
+        }
     }
 
     fn deeper<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
@@ -244,7 +274,10 @@ impl<'p, 's> Parser<'p, 's> {
     fn close_list(&mut self, mark: usize) -> Run {
         let start = self.program.ops.len() as u32;
         self.program.ops.extend(self.open_ops.drain(mark..));
-        Run { start, end: self.program.ops.len() as u32 }
+        Run {
+            start,
+            end: self.program.ops.len() as u32,
+        }
     }
 
     /// What stands between delimiters, the left one being past.
@@ -284,7 +317,11 @@ impl<'p, 's> Parser<'p, 's> {
                     self.back(next);
                     Some(self.pipeline("template clause", TokenKind::RightDelim)?)
                 };
-                self.open_ops.push(Op::Template { name: id, pipe, span: span(name) });
+                self.open_ops.push(Op::Template {
+                    name: id,
+                    pipe,
+                    span: span(name),
+                });
             }
             Keyword::Block => self.deeper(Self::block)?,
             Keyword::Define => return self.unexpected(token, "command"),
@@ -300,7 +337,11 @@ impl<'p, 's> Parser<'p, 's> {
         if self.frame.range_depth == 0 {
             return Err(format!("`{}` outside `range`", self.str_of(token)).into());
         }
-        self.open_ops.push(if keyword == Keyword::Break { Op::Break } else { Op::Continue });
+        self.open_ops.push(if keyword == Keyword::Break {
+            Op::Break
+        } else {
+            Op::Continue
+        });
         Ok(())
     }
 
@@ -323,9 +364,21 @@ impl<'p, 's> Parser<'p, 's> {
         };
         self.frame.variables.truncate(visible);
         Ok(match keyword {
-            Keyword::If => Op::If { pipe, then: body, otherwise },
-            Keyword::With => Op::With { pipe, then: body, otherwise },
-            _ => Op::Range { pipe, body, otherwise },
+            Keyword::If => Op::If {
+                pipe,
+                then: body,
+                otherwise,
+            },
+            Keyword::With => Op::With {
+                pipe,
+                then: body,
+                otherwise,
+            },
+            _ => Op::Range {
+                pipe,
+                body,
+                otherwise,
+            },
         })
     }
 
@@ -372,7 +425,11 @@ impl<'p, 's> Parser<'p, 's> {
         let name = self.template_name(token, "block clause")?;
         let pipe: PipeId = self.pipeline("block clause", TokenKind::RightDelim)?;
         self.body_named(name, "block clause")?;
-        self.open_ops.push(Op::Template { name, pipe: Some(pipe), span: span(token) });
+        self.open_ops.push(Op::Template {
+            name,
+            pipe: Some(pipe),
+            span: span(token),
+        });
         Ok(())
     }
 
@@ -391,22 +448,41 @@ impl<'p, 's> Parser<'p, 's> {
     /// Adds a body; one that holds nothing gives way to one that does.
     fn define(&mut self, name: String, body: Run) -> Result<(), Fault> {
         let empty = body.of(&self.program.ops).iter().all(|op| match op {
-            Op::Text(text) => self.source.get(text.start as usize..text.end as usize).is_some_and(|t| t.trim().is_empty()),
+            Op::Text(text) => self
+                .source
+                .get(text.start as usize..text.end as usize)
+                .is_some_and(|t| t.trim().is_empty()),
             _ => false,
         });
-        let definition =
-            Definition { name, body, source: self.source_index, empty };
-        match self.program.definitions.iter_mut().find(|known| known.name == definition.name) {
+        let definition = Definition {
+            name,
+            body,
+            source: self.source_index,
+            empty,
+        };
+        match self
+            .program
+            .definitions
+            .iter_mut()
+            .find(|known| known.name == definition.name)
+        {
             None => self.program.definitions.push(definition),
             // Another text may redefine what an earlier one defined, as Go's associated templates do.
-            Some(known) if known.empty || (known.source != self.source_index && !empty) => *known = definition,
+            Some(known) if known.empty || (known.source != self.source_index && !empty) => {
+                *known = definition
+            }
             Some(_) if empty => {}
-            Some(known) => return Err(format!("multiple definition of template `{}`", known.name).into()),
+            Some(known) => {
+                return Err(format!("multiple definition of template `{}`", known.name).into());
+            }
         }
         Ok(())
     }
 }
 
 fn span(token: Token) -> Span {
-    Span { start: token.start as u32, end: token.end as u32 }
+    Span {
+        start: token.start as u32,
+        end: token.end as u32,
+    }
 }

@@ -27,7 +27,9 @@ impl Run {
     }
 
     pub(crate) fn of<T>(self, table: &[T]) -> &[T] {
-        table.get(self.start as usize..self.end as usize).unwrap_or_default()
+        table
+            .get(self.start as usize..self.end as usize)
+            .unwrap_or_default()
     }
 }
 
@@ -37,12 +39,28 @@ pub(crate) enum Op {
     Text(Span),
     /// Prints a pipeline, or only runs it when it declares or assigns.
     Action(PipeId),
-    If { pipe: PipeId, then: Run, otherwise: Run },
-    With { pipe: PipeId, then: Run, otherwise: Run },
-    Range { pipe: PipeId, body: Run, otherwise: Run },
+    If {
+        pipe: PipeId,
+        then: Run,
+        otherwise: Run,
+    },
+    With {
+        pipe: PipeId,
+        then: Run,
+        otherwise: Run,
+    },
+    Range {
+        pipe: PipeId,
+        body: Run,
+        otherwise: Run,
+    },
     Break,
     Continue,
-    Template { name: StrId, pipe: Option<PipeId>, span: Span },
+    Template {
+        name: StrId,
+        pipe: Option<PipeId>,
+        span: Span,
+    },
 }
 
 macro_rules! id {
@@ -117,9 +135,15 @@ pub(crate) enum ExprKind {
     /// `.A.B`
     Field(Run),
     /// `$x.A.B`; slot 0 is `$`.
-    Variable { variable: Variable, path: Run },
+    Variable {
+        variable: Variable,
+        path: Run,
+    },
     /// `(pipe).A.B`
-    Chain { base: ExprId, path: Run },
+    Chain {
+        base: ExprId,
+        path: Run,
+    },
     Function(FunctionId),
     Pipe(PipeId),
 }
@@ -163,11 +187,16 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn definition(&self, name: &[u8]) -> Option<&Definition> {
-        self.definitions.iter().find(|definition| definition.name.as_bytes() == name)
+        self.definitions
+            .iter()
+            .find(|definition| definition.name.as_bytes() == name)
     }
 
     pub(crate) fn string(&self, id: StrId) -> &[u8] {
-        self.strings.get(id.0 as usize).map(AsRef::as_ref).unwrap_or_default()
+        self.strings
+            .get(id.0 as usize)
+            .map(AsRef::as_ref)
+            .unwrap_or_default()
     }
 
     pub(crate) fn pipe(&self, id: PipeId) -> Option<&Pipe> {

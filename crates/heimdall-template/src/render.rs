@@ -26,7 +26,10 @@ pub(crate) fn render<'r>(
     options: RenderOptions,
 ) -> Result<(), Error> {
     let Some(definition) = program.definition(name.as_bytes()) else {
-        return Err(Error::new(ErrorKind::Exec, format!("template `{name}` is not defined")));
+        return Err(Error::new(
+            ErrorKind::Exec,
+            format!("template `{name}` is not defined"),
+        ));
     };
     let mut renderer = Renderer {
         cx: Context::new(settings, Some(program)),
@@ -55,8 +58,15 @@ pub(crate) fn constant<'r>(
         calls: 0,
         depth: 0,
     };
-    let mut frame = Frame { source: &source.text, name: "", root: Value::Missing, variables: Vec::new() };
-    renderer.pipe(&mut frame, &Value::Missing, PipeId(pipe as u32)).ok()
+    let mut frame = Frame {
+        source: &source.text,
+        name: "",
+        root: Value::Missing,
+        variables: Vec::new(),
+    };
+    renderer
+        .pipe(&mut frame, &Value::Missing, PipeId(pipe as u32))
+        .ok()
 }
 
 struct Renderer<'r, 'o> {
@@ -79,17 +89,28 @@ struct Frame<'r> {
 
 impl<'r> Frame<'r> {
     fn text(&self, span: Span) -> &'r str {
-        self.source.get(span.start as usize..span.end as usize).unwrap_or_default()
+        self.source
+            .get(span.start as usize..span.end as usize)
+            .unwrap_or_default()
     }
 
     fn error(&self, span: Span, error: impl Into<Error>) -> Error {
-        error.into().at(self.name, self.source, span.start as usize, span.end as usize)
+        error.into().at(
+            self.name,
+            self.source,
+            span.start as usize,
+            span.end as usize,
+        )
     }
 
     fn variable(&self, slot: u32) -> Value<'r> {
         match slot.checked_sub(1) {
             None => self.root.clone(),
-            Some(index) => self.variables.get(index as usize).cloned().unwrap_or_default(),
+            Some(index) => self
+                .variables
+                .get(index as usize)
+                .cloned()
+                .unwrap_or_default(),
         }
     }
 
@@ -122,7 +143,12 @@ impl<'r> Renderer<'r, '_> {
             Some(source) => (source.text.as_str(), source.name.as_str()),
             None => ("", ""),
         };
-        let mut frame = Frame { source, name, root: data.clone(), variables: Vec::new() };
+        let mut frame = Frame {
+            source,
+            name,
+            root: data.clone(),
+            variables: Vec::new(),
+        };
         self.list(&mut frame, &data, definition.body)?;
         Ok(())
     }
@@ -132,18 +158,28 @@ impl<'r> Renderer<'r, '_> {
             let flow = match *op {
                 Op::Text(span) => {
                     use crate::sink::Sink as _;
-                    self.out.put(frame.text(span)).map_err(|error| frame.error(span, error))?;
+                    self.out
+                        .put(frame.text(span))
+                        .map_err(|error| frame.error(span, error))?;
                     continue;
                 }
                 Op::Action(pipe) => {
                     self.action(frame, dot, pipe)?;
                     continue;
                 }
-                Op::If { pipe, then, otherwise } => {
+                Op::If {
+                    pipe,
+                    then,
+                    otherwise,
+                } => {
                     let truth = self.pipe(frame, dot, pipe)?.truth();
                     self.nested(frame, dot, if truth { then } else { otherwise })?
                 }
-                Op::With { pipe, then, otherwise } => {
+                Op::With {
+                    pipe,
+                    then,
+                    otherwise,
+                } => {
                     let value = self.pipe(frame, dot, pipe)?;
                     if value.truth() {
                         self.nested(frame, &value, then)?
@@ -151,7 +187,11 @@ impl<'r> Renderer<'r, '_> {
                         self.nested(frame, dot, otherwise)?
                     }
                 }
-                Op::Range { pipe, body, otherwise } => self.range(frame, dot, pipe, body, otherwise)?,
+                Op::Range {
+                    pipe,
+                    body,
+                    otherwise,
+                } => self.range(frame, dot, pipe, body, otherwise)?,
                 Op::Break => Flow::Break,
                 Op::Continue => Flow::Continue,
                 Op::Template { name, pipe, span } => {
@@ -170,7 +210,9 @@ impl<'r> Renderer<'r, '_> {
         if run.is_empty() {
             return Ok(Flow::Next);
         }
-        self.deeper(frame, Span::default(), |renderer, frame| renderer.list(frame, dot, run))
+        self.deeper(frame, Span::default(), |renderer, frame| {
+            renderer.list(frame, dot, run)
+        })
     }
 
     fn deeper<T>(
@@ -198,7 +240,10 @@ impl<'r> Renderer<'r, '_> {
     ) -> Result<(), Error> {
         let wanted = self.program.string(name);
         let Some(definition) = self.program.definition(wanted) else {
-            let message = format!("template `{}` is not defined", String::from_utf8_lossy(wanted));
+            let message = format!(
+                "template `{}` is not defined",
+                String::from_utf8_lossy(wanted)
+            );
             return Err(frame.error(span, CallError::new(message)));
         };
         let data = match pipe {
@@ -210,7 +255,9 @@ impl<'r> Renderer<'r, '_> {
         }
         self.calls += 1;
         self.charge(frame, span)?;
-        self.deeper(frame, span, |renderer, _| renderer.definition(definition, data))?;
+        self.deeper(frame, span, |renderer, _| {
+            renderer.definition(definition, data)
+        })?;
         self.calls -= 1;
         Ok(())
     }
@@ -221,7 +268,9 @@ impl<'r> Renderer<'r, '_> {
 
     /// Prints a pipeline's value, unless it declares or assigns.
     fn action(&mut self, frame: &mut Frame<'r>, dot: &Value<'r>, id: PipeId) -> Result<(), Error> {
-        let Some(pipe) = self.program.pipe(id) else { return Ok(()) };
+        let Some(pipe) = self.program.pipe(id) else {
+            return Ok(());
+        };
         self.charge(frame, pipe.span)?;
         if pipe.decl.first.is_some() {
             self.pipe(frame, dot, id)?;
@@ -232,6 +281,9 @@ impl<'r> Renderer<'r, '_> {
             let value = self.pipe(frame, dot, id)?;
             let written = match value {
                 Value::Missing | Value::Nil => self.out.put_no_value(),
+                Value::Map(map) => {
+                    write_printable(&Value::Map(self.cx.current(map)), &mut self.out)
+                }
                 value => write_printable(&value, &mut self.out),
             };
             written.map_err(|error| frame.error(pipe.span, error))?;
@@ -241,7 +293,12 @@ impl<'r> Renderer<'r, '_> {
     }
 
     /// Lets the last function of a pipeline write straight to the output; `false` when it is none that writes.
-    fn write_call(&mut self, frame: &mut Frame<'r>, dot: &Value<'r>, pipe: &'r Pipe) -> Result<bool, Error> {
+    fn write_call(
+        &mut self,
+        frame: &mut Frame<'r>,
+        dot: &Value<'r>,
+        pipe: &'r Pipe,
+    ) -> Result<bool, Error> {
         if pipe.folded.is_some() {
             return Ok(false);
         }
@@ -249,11 +306,16 @@ impl<'r> Renderer<'r, '_> {
             return Ok(false);
         };
         let head = self.program.expr(last.head);
-        let Some(ExprKind::Function(FunctionId::Builtin(index))) = head.map(|head| head.kind) else {
+        let Some(ExprKind::Function(FunctionId::Builtin(index))) = head.map(|head| head.kind)
+        else {
             return Ok(false);
         };
-        let Some(builtin) = functions::builtin(index) else { return Ok(false) };
-        let Body::Text(write) = builtin.body else { return Ok(false) };
+        let Some(builtin) = functions::builtin(index) else {
+            return Ok(false);
+        };
+        let Body::Text(write) = builtin.body else {
+            return Ok(false);
+        };
         let value = self.commands(frame, dot, before)?;
         self.with_args(frame, dot, builtin.into(), last, value, |renderer, args| {
             write(&mut renderer.cx, args, &mut renderer.out)

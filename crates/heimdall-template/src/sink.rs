@@ -27,7 +27,10 @@ pub(crate) struct Buffer {
 
 impl Buffer {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { bytes: Vec::new(), limit }
+        Self {
+            bytes: Vec::new(),
+            limit,
+        }
     }
 
     pub(crate) fn into_text<'a>(self) -> Text<'a> {
@@ -66,7 +69,13 @@ pub(crate) struct Output<'o> {
 
 impl<'o> Output<'o> {
     pub(crate) fn new(out: &'o mut dyn fmt::Write, limit: usize, options: RenderOptions) -> Self {
-        Self { out, left: limit, options, breaks: None, pending: Vec::new() }
+        Self {
+            out,
+            left: limit,
+            options,
+            breaks: None,
+            pending: Vec::new(),
+        }
     }
 
     /// Begins the text of one action.
@@ -101,13 +110,22 @@ impl<'o> Output<'o> {
 
     fn write(&mut self, text: &str) -> Result<(), CallError> {
         if let Some((carriage_return, line_feed)) = self.breaks {
-            let refused = text.bytes().any(|b| (b == b'\r' && !carriage_return) || (b == b'\n' && !line_feed));
+            let refused = text
+                .bytes()
+                .any(|b| (b == b'\r' && !carriage_return) || (b == b'\n' && !line_feed));
             if refused {
-                return Err(CallError::new("the text of this action has a line break that its literals have not"));
+                return Err(CallError::new(
+                    "the text of this action has a line break that its literals have not",
+                ));
             }
         }
-        self.left = self.left.checked_sub(text.len()).ok_or_else(|| CallError::limit(Limit::Output))?;
-        self.out.write_str(text).map_err(|_| CallError::new("the output refused the text"))
+        self.left = self
+            .left
+            .checked_sub(text.len())
+            .ok_or_else(|| CallError::limit(Limit::Output))?;
+        self.out
+            .write_str(text)
+            .map_err(|_| CallError::new("the output refused the text"))
     }
 }
 
@@ -134,7 +152,9 @@ impl Sink for Output<'_> {
 
 /// How many bytes at the end may be the beginning of a character.
 fn unfinished(bytes: &[u8]) -> usize {
-    let tail = bytes.get(bytes.len().saturating_sub(3)..).unwrap_or_default();
+    let tail = bytes
+        .get(bytes.len().saturating_sub(3)..)
+        .unwrap_or_default();
     for (i, byte) in tail.iter().enumerate() {
         let piece = tail.get(i..).unwrap_or_default();
         let width = match byte {
@@ -143,7 +163,9 @@ fn unfinished(bytes: &[u8]) -> usize {
             0xF0..=0xF4 => 4,
             _ => continue,
         };
-        let broken = std::str::from_utf8(piece).err().is_some_and(|error| error.error_len().is_some());
+        let broken = std::str::from_utf8(piece)
+            .err()
+            .is_some_and(|error| error.error_len().is_some());
         if width > piece.len() && !broken {
             return piece.len();
         }

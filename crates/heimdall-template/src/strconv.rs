@@ -33,7 +33,11 @@ fn sign(text: &str) -> (bool, &str) {
 }
 
 fn signed(negative: bool, magnitude: u64) -> Option<i64> {
-    if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
+    if negative {
+        0i64.checked_sub_unsigned(magnitude)
+    } else {
+        i64::try_from(magnitude).ok()
+    }
 }
 
 fn parse_digits(digits: &str, base: u32) -> Option<u64> {
@@ -75,7 +79,12 @@ fn underscores_fit(text: &str) -> bool {
     }
     let mut saw = Saw::Start;
     let mut hex = false;
-    if let [b'0', prefix @ (b'b' | b'B' | b'o' | b'O' | b'x' | b'X'), rest @ ..] = bytes {
+    if let [
+        b'0',
+        prefix @ (b'b' | b'B' | b'o' | b'O' | b'x' | b'X'),
+        rest @ ..,
+    ] = bytes
+    {
         hex = matches!(prefix, b'x' | b'X');
         saw = Saw::Digit;
         bytes = rest;

@@ -56,9 +56,17 @@ impl RenderOptions {
 
 impl Template {
     pub(crate) fn parse(settings: Arc<Settings>, sources: &[(&str, &str)]) -> Result<Self, Error> {
-        let name = sources.first().map(|source| source.0).unwrap_or_default().into();
+        let name = sources
+            .first()
+            .map(|source| source.0)
+            .unwrap_or_default()
+            .into();
         let program = Arc::new(parse::parse(&settings, sources)?);
-        Ok(Self { settings, program, name })
+        Ok(Self {
+            settings,
+            program,
+            name,
+        })
     }
 
     /// The name given at parsing.
@@ -71,7 +79,11 @@ impl Template {
     /// # Errors
     /// [`ErrorKind::Exec`](crate::ErrorKind::Exec) or [`ErrorKind::Limit`](crate::ErrorKind::Limit). What was written
     /// before the error stays in `out`.
-    pub fn render<'a>(&'a self, data: impl Into<Value<'a>>, out: &mut impl fmt::Write) -> Result<(), Error> {
+    pub fn render<'a>(
+        &'a self,
+        data: impl Into<Value<'a>>,
+        out: &mut impl fmt::Write,
+    ) -> Result<(), Error> {
         self.render_with(data, out, RenderOptions::default())
     }
 
@@ -85,7 +97,14 @@ impl Template {
         out: &mut impl fmt::Write,
         options: RenderOptions,
     ) -> Result<(), Error> {
-        render::render(&self.settings, &self.program, &self.name, data.into(), out, options)
+        render::render(
+            &self.settings,
+            &self.program,
+            &self.name,
+            data.into(),
+            out,
+            options,
+        )
     }
 
     /// Renders into a new string.

@@ -45,7 +45,9 @@ impl Abbreviation {
     }
 
     fn text(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default().trim_end_matches('\0')
+        std::str::from_utf8(&self.0)
+            .unwrap_or_default()
+            .trim_end_matches('\0')
     }
 }
 
@@ -69,7 +71,11 @@ pub(crate) struct Parts {
 impl Time {
     /// A moment in UTC, by seconds and nanoseconds since 1970.
     pub fn utc(seconds: i64, nanos: u32) -> Self {
-        Self { seconds, nanos, zone: Zone::Utc }
+        Self {
+            seconds,
+            nanos,
+            zone: Zone::Utc,
+        }
     }
 
     /// Go's zero time.
@@ -102,7 +108,11 @@ impl Time {
     pub(crate) fn plus(self, nanos: i64) -> Self {
         let total = self.total_nanos() + i128::from(nanos);
         let seconds = i64::try_from(total.div_euclid(1_000_000_000)).unwrap_or(i64::MAX);
-        Self { seconds, nanos: total.rem_euclid(1_000_000_000) as u32, zone: self.zone }
+        Self {
+            seconds,
+            nanos: total.rem_euclid(1_000_000_000) as u32,
+            zone: self.zone,
+        }
     }
 
     /// Nanoseconds from `other` to this, as far as a duration reaches.
@@ -119,7 +129,10 @@ impl Time {
             Zone::Fixed(offset, name) => (offset, name.text().to_owned()),
             Zone::Named(tz) => {
                 let offset = tz.offset_from_utc_datetime(&utc.naive_utc());
-                (offset.fix().local_minus_utc(), offset.abbreviation().unwrap_or_default().to_owned())
+                (
+                    offset.fix().local_minus_utc(),
+                    offset.abbreviation().unwrap_or_default().to_owned(),
+                )
             }
         };
         let local = chrono::Duration::try_seconds(offset.into())
@@ -159,8 +172,18 @@ impl Time {
             Zone::Named(tz) => format!("time.Location({:?})", tz.name()),
         };
         let month = month_name(parts.month.into());
-        let Parts { year, day, hour, minute, second, nanos, .. } = parts;
-        format!("time.Date({year}, time.{month}, {day}, {hour}, {minute}, {second}, {nanos}, {zone})")
+        let Parts {
+            year,
+            day,
+            hour,
+            minute,
+            second,
+            nanos,
+            ..
+        } = parts;
+        format!(
+            "time.Date({year}, time.{month}, {day}, {hour}, {minute}, {second}, {nanos}, {zone})"
+        )
     }
 
     /// Reads a text by a layout; without a zone in it the time is in UTC.
@@ -181,7 +204,14 @@ pub(crate) fn zone(name: &str) -> Option<Zone> {
 }
 
 /// Seconds since 1970 of a date and time of day in UTC.
-pub(crate) fn seconds_of(year: i64, month: u32, day: u32, hour: u32, minute: u32, second: u32) -> i64 {
+pub(crate) fn seconds_of(
+    year: i64,
+    month: u32,
+    day: u32,
+    hour: u32,
+    minute: u32,
+    second: u32,
+) -> i64 {
     // Days of the proleptic Gregorian calendar, with years that begin in March.
     let shifted = if month <= 2 { year - 1 } else { year };
     let era = shifted.div_euclid(400);

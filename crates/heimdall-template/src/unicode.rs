@@ -12,7 +12,12 @@ impl Table {
     fn of(class: &str) -> Self {
         let hir = regex_syntax::Parser::new().parse(class);
         match hir.as_ref().map(regex_syntax::hir::Hir::kind) {
-            Ok(HirKind::Class(Class::Unicode(class))) => Self(class.iter().map(|range| (range.start(), range.end())).collect()),
+            Ok(HirKind::Class(Class::Unicode(class))) => Self(
+                class
+                    .iter()
+                    .map(|range| (range.start(), range.end()))
+                    .collect(),
+            ),
             _ => Self(Vec::new()),
         }
     }
@@ -39,24 +44,44 @@ static UPPER: LazyLock<Table> = LazyLock::new(|| Table::of(r"\p{Lu}"));
 static LOWER: LazyLock<Table> = LazyLock::new(|| Table::of(r"\p{Ll}"));
 
 pub(crate) fn is_letter(c: char) -> bool {
-    if c.is_ascii() { c.is_ascii_alphabetic() } else { LETTER.contains(c) }
+    if c.is_ascii() {
+        c.is_ascii_alphabetic()
+    } else {
+        LETTER.contains(c)
+    }
 }
 
 pub(crate) fn is_digit(c: char) -> bool {
-    if c.is_ascii() { c.is_ascii_digit() } else { DIGIT.contains(c) }
+    if c.is_ascii() {
+        c.is_ascii_digit()
+    } else {
+        DIGIT.contains(c)
+    }
 }
 
 /// Letters, marks, numbers, punctuation, symbols and the ASCII space.
 pub(crate) fn is_print(c: char) -> bool {
-    if c.is_ascii() { matches!(c, ' '..='~') } else { PRINT.contains(c) }
+    if c.is_ascii() {
+        matches!(c, ' '..='~')
+    } else {
+        PRINT.contains(c)
+    }
 }
 
 pub(crate) fn is_upper(c: char) -> bool {
-    if c.is_ascii() { c.is_ascii_uppercase() } else { UPPER.contains(c) }
+    if c.is_ascii() {
+        c.is_ascii_uppercase()
+    } else {
+        UPPER.contains(c)
+    }
 }
 
 pub(crate) fn is_lower(c: char) -> bool {
-    if c.is_ascii() { c.is_ascii_lowercase() } else { LOWER.contains(c) }
+    if c.is_ascii() {
+        c.is_ascii_lowercase()
+    } else {
+        LOWER.contains(c)
+    }
 }
 
 /// Title case letters: the digraphs and the Greek letters with iota subscript.
@@ -111,7 +136,9 @@ pub(crate) fn to_lower(c: char) -> char {
 /// Greek letters with iota subscript have a capital of one character besides the one of two.
 fn with_iota(c: char) -> Option<char> {
     match c {
-        '\u{1F80}'..='\u{1F87}' | '\u{1F90}'..='\u{1F97}' | '\u{1FA0}'..='\u{1FA7}' => char::from_u32(u32::from(c) + 8),
+        '\u{1F80}'..='\u{1F87}' | '\u{1F90}'..='\u{1F97}' | '\u{1FA0}'..='\u{1FA7}' => {
+            char::from_u32(u32::from(c) + 8)
+        }
         '\u{1FB3}' | '\u{1FC3}' | '\u{1FF3}' => char::from_u32(u32::from(c) + 9),
         _ => None,
     }
@@ -126,5 +153,9 @@ pub(crate) fn is_punctuation(c: char) -> bool {
 }
 
 pub(crate) fn is_number(c: char) -> bool {
-    if c.is_ascii() { c.is_ascii_digit() } else { NUMBER.contains(c) }
+    if c.is_ascii() {
+        c.is_ascii_digit()
+    } else {
+        NUMBER.contains(c)
+    }
 }

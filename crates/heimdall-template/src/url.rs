@@ -84,18 +84,28 @@ impl Url {
     pub fn escaped_path(&self) -> String {
         let fits = !self.raw_path.is_empty()
             && escape::valid(self.raw_path.as_bytes(), Escaping::Path)
-            && unescape(&self.raw_path, Escaping::Path).is_ok_and(|path| path == self.path.as_bytes());
+            && unescape(&self.raw_path, Escaping::Path)
+                .is_ok_and(|path| path == self.path.as_bytes());
         if fits {
             return self.raw_path.clone();
         }
-        if self.path == "*" { "*".to_owned() } else { escape(self.path.as_bytes(), Escaping::Path) }
+        if self.path == "*" {
+            "*".to_owned()
+        } else {
+            escape(self.path.as_bytes(), Escaping::Path)
+        }
     }
 
     fn escaped_fragment(&self) -> String {
         let fits = !self.raw_fragment.is_empty()
             && escape::valid(self.raw_fragment.as_bytes(), Escaping::Fragment)
-            && unescape(&self.raw_fragment, Escaping::Fragment).is_ok_and(|f| f == self.fragment.as_bytes());
-        if fits { self.raw_fragment.clone() } else { escape(self.fragment.as_bytes(), Escaping::Fragment) }
+            && unescape(&self.raw_fragment, Escaping::Fragment)
+                .is_ok_and(|f| f == self.fragment.as_bytes());
+        if fits {
+            self.raw_fragment.clone()
+        } else {
+            escape(self.fragment.as_bytes(), Escaping::Fragment)
+        }
     }
 
     /// The host without its port, and without the brackets of an address.
@@ -114,11 +124,20 @@ impl Url {
             Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => (name, port),
             _ => (host, ""),
         };
-        (name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name), port)
+        (
+            name.strip_prefix('[')
+                .and_then(|name| name.strip_suffix(']'))
+                .unwrap_or(name),
+            port,
+        )
     }
 
     fn request_uri(&self) -> String {
-        let mut uri = if self.opaque.is_empty() { self.escaped_path() } else { self.opaque.clone() };
+        let mut uri = if self.opaque.is_empty() {
+            self.escaped_path()
+        } else {
+            self.opaque.clone()
+        };
         if self.opaque.is_empty() && uri.is_empty() {
             uri.push('/');
         } else if self.opaque.starts_with("//") {
@@ -177,7 +196,12 @@ impl fmt::Display for Url {
                 out.push('/');
             }
             // A colon in the first segment would make it a scheme.
-            if out.is_empty() && path.split('/').next().is_some_and(|segment| segment.contains(':')) {
+            if out.is_empty()
+                && path
+                    .split('/')
+                    .next()
+                    .is_some_and(|segment| segment.contains(':'))
+            {
                 out.push_str("./");
             }
             out.push_str(&path);
@@ -199,13 +223,25 @@ impl fmt::Display for Url {
 /// The parameters of a query, as Go's `Query` reads them: broken ones are left out.
 pub(crate) fn query<'a>(raw: &str) -> Map<'a> {
     let mut parameters: BTreeMap<Text<'a>, Vec<Text<'a>>> = BTreeMap::new();
-    for pair in raw.split('&').filter(|pair| !pair.is_empty() && !pair.contains(';')) {
+    for pair in raw
+        .split('&')
+        .filter(|pair| !pair.is_empty() && !pair.contains(';'))
+    {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if let (Ok(key), Ok(value)) = (unescape(key, Escaping::Query), unescape(value, Escaping::Query)) {
-            parameters.entry(Text::from(key)).or_default().push(Text::from(value));
+        if let (Ok(key), Ok(value)) = (
+            unescape(key, Escaping::Query),
+            unescape(value, Escaping::Query),
+        ) {
+            parameters
+                .entry(Text::from(key))
+                .or_default()
+                .push(Text::from(value));
         }
     }
-    let entries = parameters.into_iter().map(|(key, values)| (key, Value::List(List::texts(values)))).collect();
+    let entries = parameters
+        .into_iter()
+        .map(|(key, values)| (key, Value::List(List::texts(values))))
+        .collect();
     Map::Owned(std::rc::Rc::new(Dict::new(MapType::UrlValues, entries)))
 }
 
@@ -218,7 +254,10 @@ impl Object for Url {
         Some(match name {
             "Scheme" => Value::from(&self.scheme),
             "Opaque" => Value::from(&self.opaque),
-            "User" => self.user.as_ref().map_or(Value::Nil, |user| Value::object(user)),
+            "User" => self
+                .user
+                .as_ref()
+                .map_or(Value::Nil, |user| Value::object(user)),
             "Host" => Value::from(&self.host),
             "Path" => Value::from(&self.path),
             "RawPath" => Value::from(&self.raw_path),
@@ -250,7 +289,16 @@ impl Object for Url {
 
     fn field_names(&self) -> &[&str] {
         &[
-            "Scheme", "Opaque", "User", "Host", "Path", "Fragment", "RawQuery", "RawPath", "RawFragment", "ForceQuery",
+            "Scheme",
+            "Opaque",
+            "User",
+            "Host",
+            "Path",
+            "Fragment",
+            "RawQuery",
+            "RawPath",
+            "RawFragment",
+            "ForceQuery",
             "OmitHost",
         ]
     }
@@ -273,7 +321,9 @@ impl Object for Userinfo {
         let answer = match name {
             "Username" => Ok(Value::from(&self.username)),
             "String" => Ok(Value::from(self.to_string())),
-            "Password" => Err(CallError::new("can't call method Password: it has several results")),
+            "Password" => Err(CallError::new(
+                "can't call method Password: it has several results",
+            )),
             _ => return None,
         };
         Some(expect_args(name, args, 0).and(answer))
@@ -295,11 +345,14 @@ pub(crate) fn values_method<'a>(
         _ => None,
     };
     match name {
-        "Get" => Some(expect_args(name, args, 1).and_then(|()| {
-            Ok(first(str_arg(name, args, 0)?).unwrap_or_else(|| Value::from("")))
-        })),
+        "Get" => {
+            Some(expect_args(name, args, 1).and_then(|()| {
+                Ok(first(str_arg(name, args, 0)?).unwrap_or_else(|| Value::from("")))
+            }))
+        }
         "Has" => Some(
-            expect_args(name, args, 1).and_then(|()| Ok(Value::Bool(map.get(str_arg(name, args, 0)?).is_some()))),
+            expect_args(name, args, 1)
+                .and_then(|()| Ok(Value::Bool(map.get(str_arg(name, args, 0)?).is_some()))),
         ),
         "Encode" => Some(expect_args(name, args, 0).map(|()| Value::from(encoded(map)))),
         _ => None,
@@ -309,11 +362,16 @@ pub(crate) fn values_method<'a>(
 fn encoded(map: &Map<'_>) -> String {
     let mut pairs = Vec::new();
     for (key, values) in map.entries() {
-        let Value::List(values) = values else { continue };
+        let Value::List(values) = values else {
+            continue;
+        };
         let key = escape(key.as_bytes(), Escaping::Query);
         for value in values.iter() {
             if let Value::Str(value) = value {
-                pairs.push(format!("{key}={}", escape(value.as_bytes(), Escaping::Query)));
+                pairs.push(format!(
+                    "{key}={}",
+                    escape(value.as_bytes(), Escaping::Query)
+                ));
             }
         }
     }

@@ -9,7 +9,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<(Option<char>, usize)> {
     let window = bytes.get(..bytes.len().min(4)).unwrap_or(bytes);
     let valid = match std::str::from_utf8(window) {
         Ok(text) => text,
-        Err(error) => std::str::from_utf8(window.get(..error.valid_up_to()).unwrap_or_default()).unwrap_or_default(),
+        Err(error) => std::str::from_utf8(window.get(..error.valid_up_to()).unwrap_or_default())
+            .unwrap_or_default(),
     };
     match valid.chars().next() {
         Some(c) => Some((Some(c), c.len_utf8())),
@@ -30,5 +31,7 @@ pub(crate) fn chars(bytes: &[u8]) -> impl Iterator<Item = (usize, Option<char>)>
 
 /// The text with U+FFFD for each broken byte.
 pub(crate) fn lossy(bytes: &[u8]) -> String {
-    chars(bytes).map(|(_, c)| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+    chars(bytes)
+        .map(|(_, c)| c.unwrap_or(char::REPLACEMENT_CHARACTER))
+        .collect()
 }

@@ -7,8 +7,8 @@ mod text;
 use std::borrow::Cow;
 use std::rc::Rc;
 
-pub use list::List;
 pub(crate) use list::Elem;
+pub use list::List;
 pub use map::Map;
 pub(crate) use map::{Dict, MapType};
 pub use text::Text;
@@ -138,7 +138,10 @@ impl<'a> Value<'a> {
 
     /// A `map[string]interface {}` of values.
     pub fn dict(entries: impl IntoIterator<Item = (Text<'a>, Value<'a>)>) -> Self {
-        Self::Map(Map::Owned(Rc::new(Dict::new(MapType::Any, entries.into_iter().collect()))))
+        Self::Map(Map::Owned(Rc::new(Dict::new(
+            MapType::Any,
+            entries.into_iter().collect(),
+        ))))
     }
 
     /// The text of a `string` that is valid UTF-8.
@@ -266,6 +269,15 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// How deep containers made by functions are nested here; what is borrowed counts once.
+    pub(crate) fn depth(&self) -> u16 {
+        match self {
+            Self::List(list) => list.depth(),
+            Self::Map(map) => map.depth(),
+            _ => 0,
+        }
+    }
+
     /// A copy that borrows nothing; `None` when there is a borrowed object or map in it.
     pub(crate) fn detached<'b>(&self) -> Option<Value<'b>> {
         Some(match self {
@@ -278,13 +290,19 @@ impl<'a> Value<'a> {
             Self::Complex(re, im) => Value::Complex(*re, *im),
             Self::Str(text) => Value::Str(text.detached()),
             Self::List(list) => {
-                let items: Option<Vec<Value<'b>>> = list.iter().map(|item| item.detached()).collect();
+                let items: Option<Vec<Value<'b>>> =
+                    list.iter().map(|item| item.detached()).collect();
                 Value::List(List::owned(items?, list.elem()))
             }
             Self::Map(map) => {
                 let entries = map.entries().into_iter();
-                let entries: Option<_> = entries.map(|(key, value)| Some((key.detached(), value.detached()?))).collect();
-                Value::Map(Map::Owned(Rc::new(Dict::new(MapType::of(map.type_name()), entries?))))
+                let entries: Option<_> = entries
+                    .map(|(key, value)| Some((key.detached(), value.detached()?)))
+                    .collect();
+                Value::Map(Map::Owned(Rc::new(Dict::new(
+                    MapType::of(map.type_name()),
+                    entries?,
+                ))))
             }
             Self::Object(_) => return None,
             Self::Shared(object) => Value::Shared(Rc::clone(object)),

@@ -27,36 +27,62 @@ impl RequestDocument {
     pub fn new(json: &Json) -> Result<Self, DocumentError> {
         let text = |name: &str| json.get(name).and_then(Json::as_str).unwrap_or_default();
         let mut url = Url::parse(text("URL")).map_err(|error| DocumentError(error.to_string()))?;
-        url.captures = pairs(json.get("Captures")).map(|(name, value)| (name, strings(value).join(","))).collect();
+        url.captures = pairs(json.get("Captures"))
+            .map(|(name, value)| (name, strings(value).join(",")))
+            .collect();
         Ok(Self {
             method: text("Method").to_owned(),
             url,
-            client_ips: json.get("ClientIPAddresses").map(strings).unwrap_or_default(),
-            headers: pairs(json.get("Headers")).map(|(name, value)| (name, strings(value).join(","))).collect(),
+            client_ips: json
+                .get("ClientIPAddresses")
+                .map(strings)
+                .unwrap_or_default(),
+            headers: pairs(json.get("Headers"))
+                .map(|(name, value)| (name, strings(value).join(",")))
+                .collect(),
             body: json.get("Body").cloned().unwrap_or_default(),
         })
     }
 
     fn header(&self, name: &str) -> &str {
-        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let found = self
+            .headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map_or("", |(_, value)| value)
     }
 
     fn cookie(&self, name: &str) -> &str {
-        let cookies = self.header("Cookie").split(';').filter_map(|cookie| cookie.trim().split_once('='));
-        let value = cookies.into_iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value);
-        value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
+        let cookies = self
+            .header("Cookie")
+            .split(';')
+            .filter_map(|cookie| cookie.trim().split_once('='));
+        let value = cookies
+            .into_iter()
+            .find(|(known, _)| *known == name)
+            .map_or("", |(_, value)| value);
+        value
+            .strip_prefix('"')
+            .and_then(|value| value.strip_suffix('"'))
+            .unwrap_or(value)
     }
 }
 
 fn pairs(json: Option<&Json>) -> impl Iterator<Item = (String, &Json)> {
-    json.and_then(Json::as_object).into_iter().flatten().map(|(name, value)| (name.clone(), value))
+    json.and_then(Json::as_object)
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (name.clone(), value))
 }
 
 fn strings(json: &Json) -> Vec<String> {
     match json {
         Json::String(text) => vec![text.clone()],
-        Json::Array(items) => items.iter().filter_map(Json::as_str).map(str::to_owned).collect(),
+        Json::Array(items) => items
+            .iter()
+            .filter_map(Json::as_str)
+            .map(str::to_owned)
+            .collect(),
         _ => Vec::new(),
     }
 }
@@ -77,7 +103,8 @@ impl Object for RequestDocument {
 
     fn call<'a>(&'a self, name: &str, args: &[Value<'a>]) -> Option<Result<Value<'a>, CallError>> {
         let one = |read: fn(&'a Self, &str) -> &'a str| {
-            expect_args(name, args, 1).and_then(|()| Ok(Value::from(read(self, str_arg(name, args, 0)?))))
+            expect_args(name, args, 1)
+                .and_then(|()| Ok(Value::from(read(self, str_arg(name, args, 0)?))))
         };
         match name {
             "Header" => Some(one(Self::header)),

@@ -8,8 +8,19 @@ use crate::{CallError, Value, utf8};
 const TOO_LARGE: i64 = 1_000_000;
 
 /// Writes `args` by `format`.
-pub(crate) fn printf(format: &[u8], args: &[Value<'_>], out: &mut dyn Sink) -> Result<(), CallError> {
-    let mut scan = Scan { format, pos: 0, args, arg: 0, reordered: false, good_index: true };
+pub(crate) fn printf(
+    format: &[u8],
+    args: &[Value<'_>],
+    out: &mut dyn Sink,
+) -> Result<(), CallError> {
+    let mut scan = Scan {
+        format,
+        pos: 0,
+        args,
+        arg: 0,
+        reordered: false,
+        good_index: true,
+    };
     while scan.pos < format.len() {
         let rest = scan.rest();
         let plain = memchr::memchr(b'%', rest).unwrap_or(rest.len());
@@ -112,7 +123,12 @@ impl Scan<'_, '_, '_> {
         flags
     }
 
-    fn width(&mut self, flags: &mut Flags, after_index: &mut bool, out: &mut dyn Sink) -> Result<(), CallError> {
+    fn width(
+        &mut self,
+        flags: &mut Flags,
+        after_index: &mut bool,
+        out: &mut dyn Sink,
+    ) -> Result<(), CallError> {
         if self.byte() != Some(b'*') {
             flags.width = self.number();
             if *after_index && flags.width.is_some() {
@@ -133,7 +149,12 @@ impl Scan<'_, '_, '_> {
         Ok(())
     }
 
-    fn precision(&mut self, flags: &mut Flags, after_index: &mut bool, out: &mut dyn Sink) -> Result<(), CallError> {
+    fn precision(
+        &mut self,
+        flags: &mut Flags,
+        after_index: &mut bool,
+        out: &mut dyn Sink,
+    ) -> Result<(), CallError> {
         if self.byte() != Some(b'.') || self.pos + 1 >= self.format.len() {
             return Ok(());
         }
@@ -149,7 +170,11 @@ impl Scan<'_, '_, '_> {
         self.pos += 1;
         *after_index = false;
         flags.precision = self.int_arg().and_then(|n| usize::try_from(n).ok());
-        if flags.precision.is_none() { out.put("%!(BADPREC)") } else { Ok(()) }
+        if flags.precision.is_none() {
+            out.put("%!(BADPREC)")
+        } else {
+            Ok(())
+        }
     }
 
     /// Digits, if there are any; too large a number is no number, and its digits are passed.
@@ -185,7 +210,11 @@ impl Scan<'_, '_, '_> {
         }
         self.reordered = true;
         let rest = self.rest();
-        let close = if rest.len() < 3 { None } else { memchr::memchr(b']', rest) };
+        let close = if rest.len() < 3 {
+            None
+        } else {
+            memchr::memchr(b']', rest)
+        };
         let Some(close) = close else {
             self.pos += 1;
             self.good_index = false;
@@ -211,10 +240,17 @@ fn bracketed(digits: &[u8]) -> Option<usize> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    text.parse().ok().filter(|n: &usize| *n as i64 <= TOO_LARGE * 10)
+    text.parse()
+        .ok()
+        .filter(|n: &usize| *n as i64 <= TOO_LARGE * 10)
 }
 
-fn print(out: &mut dyn Sink, mut flags: Flags, arg: &Value<'_>, verb: char) -> Result<(), CallError> {
+fn print(
+    out: &mut dyn Sink,
+    mut flags: Flags,
+    arg: &Value<'_>,
+    verb: char,
+) -> Result<(), CallError> {
     if matches!(verb, 'v' | 'w') {
         flags.sharp_v = std::mem::take(&mut flags.sharp);
         flags.plus_v = std::mem::take(&mut flags.plus);

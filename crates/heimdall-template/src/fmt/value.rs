@@ -1,9 +1,9 @@
 //! One value by one verb.
 
+use crate::native::Native;
 use crate::sink::Sink;
 use crate::strconv::{self, FloatFormat};
 use crate::value::{Elem, Kind};
-use crate::native::Native;
 use crate::{CallError, List, Map, Object, Text, Value, unicode, utf8};
 
 /// Values nested deeper than this are refused: printing recurses.
@@ -48,7 +48,12 @@ impl<'o> Printer<'o> {
     }
 
     pub(crate) fn with_flags(out: &'o mut dyn Sink, flags: Flags) -> Self {
-        Self { out, flags, erroring: false, pointed: false }
+        Self {
+            out,
+            flags,
+            erroring: false,
+            pointed: false,
+        }
     }
 
     /// A value that stands alone.
@@ -70,7 +75,12 @@ impl<'o> Printer<'o> {
         self.print_value(value, 'v', 0)
     }
 
-    fn print_value(&mut self, value: &Value<'_>, verb: char, depth: usize) -> Result<(), CallError> {
+    fn print_value(
+        &mut self,
+        value: &Value<'_>,
+        verb: char,
+        depth: usize,
+    ) -> Result<(), CallError> {
         if depth > DEEPEST {
             return Err(CallError::new("value is nested too deep to print"));
         }
@@ -78,13 +88,21 @@ impl<'o> Printer<'o> {
             return self.string(&Text::from(text), verb);
         }
         match value {
-            Value::Missing | Value::Nil => self.out.put(if self.flags.sharp_v { "interface {}(nil)" } else { "<nil>" }),
-            Value::Bool(b) if matches!(verb, 't' | 'v') => self.pad(if *b { "true" } else { "false" }),
+            Value::Missing | Value::Nil => self.out.put(if self.flags.sharp_v {
+                "interface {}(nil)"
+            } else {
+                "<nil>"
+            }),
+            Value::Bool(b) if matches!(verb, 't' | 'v') => {
+                self.pad(if *b { "true" } else { "false" })
+            }
             Value::Int(n, _) => self.integer(n.unsigned_abs(), *n < 0, verb, value, true),
             Value::Uint(n, _) => self.integer(*n, false, verb, value, false),
             Value::Float(f) => self.float_verb(*f, verb, value),
             Value::Complex(re, im) => self.complex(*re, *im, verb, value),
-            Value::Str(text) if matches!(verb, 'v' | 's' | 'x' | 'X' | 'q') => self.string(text, verb),
+            Value::Str(text) if matches!(verb, 'v' | 's' | 'x' | 'X' | 'q') => {
+                self.string(text, verb)
+            }
             Value::List(list) => self.list(list, verb, depth),
             Value::Map(map) => self.map(map, verb, depth),
             Value::Object(object) => self.object(*object, verb, depth),
@@ -116,7 +134,11 @@ impl<'o> Printer<'o> {
     }
 
     fn padding(&mut self, count: usize) -> Result<(), CallError> {
-        let fill = if self.flags.zero && !self.flags.minus { "0" } else { " " };
+        let fill = if self.flags.zero && !self.flags.minus {
+            "0"
+        } else {
+            " "
+        };
         // Piecewise, so that a limit is met before the memory is taken.
         let piece = fill.repeat(count.min(64));
         let mut left = count;
@@ -142,7 +164,11 @@ impl<'o> Printer<'o> {
             self.padding(missing)?;
         }
         self.out.put_bytes(bytes)?;
-        if self.flags.minus { self.padding(missing) } else { Ok(()) }
+        if self.flags.minus {
+            self.padding(missing)
+        } else {
+            Ok(())
+        }
     }
 
     fn pad_with_blanks(&mut self, text: &str) -> Result<(), CallError> {
@@ -158,13 +184,17 @@ impl<'o> Printer<'o> {
             'X' => self.hex(text.as_bytes(), true),
             'q' => self.quoted(text.as_bytes()),
             'v' if self.flags.sharp_v => self.quoted(text.as_bytes()),
-            _ if self.flags.width.is_none() && self.flags.precision.is_none() => self.out.put_text(text),
+            _ if self.flags.width.is_none() && self.flags.precision.is_none() => {
+                self.out.put_text(text)
+            }
             _ => self.pad_bytes(self.truncated(text.as_bytes())),
         }
     }
 
     fn truncated<'t>(&self, bytes: &'t [u8]) -> &'t [u8] {
-        let Some(precision) = self.flags.precision else { return bytes };
+        let Some(precision) = self.flags.precision else {
+            return bytes;
+        };
         match utf8::chars(bytes).nth(precision) {
             Some((end, _)) => bytes.get(..end).unwrap_or(bytes),
             None => bytes,
@@ -182,7 +212,10 @@ impl<'o> Printer<'o> {
     }
 
     fn hex(&mut self, bytes: &[u8], upper: bool) -> Result<(), CallError> {
-        let length = self.flags.precision.map_or(bytes.len(), |p| p.min(bytes.len()));
+        let length = self
+            .flags
+            .precision
+            .map_or(bytes.len(), |p| p.min(bytes.len()));
         let prefix = match (self.flags.sharp, upper) {
             (false, _) => "",
             (true, false) => "0x",
@@ -196,9 +229,17 @@ impl<'o> Printer<'o> {
             if i == 0 || self.flags.space {
                 text.push_str(prefix);
             }
-            let digits = if upper { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
+            let digits = if upper {
+                b"0123456789ABCDEF"
+            } else {
+                b"0123456789abcdef"
+            };
             for nibble in [byte >> 4, byte & 15] {
-                text.push(digits.get(usize::from(nibble)).map_or('0', |b| char::from(*b)));
+                text.push(
+                    digits
+                        .get(usize::from(nibble))
+                        .map_or('0', |b| char::from(*b)),
+                );
             }
         }
         if text.is_empty() {
@@ -207,7 +248,14 @@ impl<'o> Printer<'o> {
         self.pad(&text)
     }
 
-    fn integer(&mut self, n: u64, negative: bool, verb: char, value: &Value<'_>, signed: bool) -> Result<(), CallError> {
+    fn integer(
+        &mut self,
+        n: u64,
+        negative: bool,
+        verb: char,
+        value: &Value<'_>,
+        signed: bool,
+    ) -> Result<(), CallError> {
         match verb {
             'v' if self.flags.sharp_v && !signed => {
                 let sharp = std::mem::replace(&mut self.flags.sharp, true);
@@ -238,7 +286,10 @@ impl<'o> Printer<'o> {
     fn unicode(&mut self, code: u64) -> Result<(), CallError> {
         let precision = self.flags.precision.unwrap_or(4).max(4);
         let mut text = format!("U+{code:0precision$X}");
-        let shown = u32::try_from(code).ok().and_then(char::from_u32).filter(|c| unicode::is_print(*c));
+        let shown = u32::try_from(code)
+            .ok()
+            .and_then(char::from_u32)
+            .filter(|c| unicode::is_print(*c));
         if let (true, Some(c)) = (self.flags.sharp, shown) {
             text.push_str(&format!(" '{c}'"));
         }
@@ -270,7 +321,9 @@ impl<'o> Printer<'o> {
         };
         let least = match (self.flags.precision, self.flags.width) {
             (Some(precision), _) => precision,
-            (None, Some(width)) if self.flags.zero && !self.flags.minus => width - sign.len().min(width),
+            (None, Some(width)) if self.flags.zero && !self.flags.minus => {
+                width - sign.len().min(width)
+            }
             _ => 0,
         };
         let zeros = least.saturating_sub(digits.len());
@@ -283,7 +336,11 @@ impl<'o> Printer<'o> {
             _ => "",
         };
         // `%#O` has octal's own leading zero besides.
-        let octal = if verb == 'O' && self.flags.sharp && zeros == 0 && !digits.starts_with('0') { "0" } else { "" };
+        let octal = if verb == 'O' && self.flags.sharp && zeros == 0 && !digits.starts_with('0') {
+            "0"
+        } else {
+            ""
+        };
         if zeros == 0 && self.flags.width.is_none() {
             self.out.put(sign)?;
             self.out.put(prefix)?;
@@ -303,8 +360,17 @@ impl<'o> Printer<'o> {
         }
     }
 
-    fn complex(&mut self, re: f64, im: f64, verb: char, value: &Value<'_>) -> Result<(), CallError> {
-        if !matches!(verb, 'v' | 'b' | 'g' | 'G' | 'x' | 'X' | 'f' | 'F' | 'e' | 'E') {
+    fn complex(
+        &mut self,
+        re: f64,
+        im: f64,
+        verb: char,
+        value: &Value<'_>,
+    ) -> Result<(), CallError> {
+        if !matches!(
+            verb,
+            'v' | 'b' | 'g' | 'G' | 'x' | 'X' | 'f' | 'F' | 'e' | 'E'
+        ) {
             return self.bad_verb(value, verb);
         }
         self.out.put("(")?;
@@ -321,7 +387,11 @@ impl<'o> Printer<'o> {
         match verb {
             'X' => strconv::hex_float(f, precision, true, &mut number),
             'E' | 'G' => {
-                let format = if verb == 'E' { FloatFormat::Exponent } else { FloatFormat::General };
+                let format = if verb == 'E' {
+                    FloatFormat::Exponent
+                } else {
+                    FloatFormat::General
+                };
                 strconv::format_float(f, format, precision, &mut number);
                 if f.is_finite() {
                     number.make_ascii_uppercase();
@@ -338,8 +408,16 @@ impl<'o> Printer<'o> {
             sign = " ";
         }
         if !f.is_finite() {
-            let shown = if f.is_nan() && !self.flags.space && !self.flags.plus { "" } else { sign };
-            let shown = if f.is_infinite() && sign == "+" && !self.flags.plus { "+" } else { shown };
+            let shown = if f.is_nan() && !self.flags.space && !self.flags.plus {
+                ""
+            } else {
+                sign
+            };
+            let shown = if f.is_infinite() && sign == "+" && !self.flags.plus {
+                "+"
+            } else {
+                shown
+            };
             return self.pad_with_blanks(&format!("{shown}{digits}"));
         }
         let marked;
@@ -368,12 +446,25 @@ impl<'o> Printer<'o> {
     fn list(&mut self, list: &List<'_>, verb: char, depth: usize) -> Result<(), CallError> {
         let bytes = list.elem() == Elem::Byte;
         if bytes && matches!(verb, 's' | 'q' | 'x' | 'X') {
-            let bytes: Vec<u8> = list.iter().map(|v| if let Value::Uint(n, _) = v { n as u8 } else { 0 }).collect();
+            let bytes: Vec<u8> = list
+                .iter()
+                .map(|v| {
+                    if let Value::Uint(n, _) = v {
+                        n as u8
+                    } else {
+                        0
+                    }
+                })
+                .collect();
             return self.string(&Text::from(bytes), verb);
         }
         let (open, separator, close) = self.brackets("[", "]");
         if self.flags.sharp_v {
-            self.out.put(if bytes && depth == 0 { "[]byte" } else { list.elem().slice_name() })?;
+            self.out.put(if bytes && depth == 0 {
+                "[]byte"
+            } else {
+                list.elem().slice_name()
+            })?;
             if list.is_nil() {
                 return self.out.put("(nil)");
             }
@@ -388,8 +479,16 @@ impl<'o> Printer<'o> {
         self.out.put(close)
     }
 
-    fn brackets(&self, open: &'static str, close: &'static str) -> (&'static str, &'static str, &'static str) {
-        if self.flags.sharp_v { ("{", ", ", "}") } else { (open, " ", close) }
+    fn brackets(
+        &self,
+        open: &'static str,
+        close: &'static str,
+    ) -> (&'static str, &'static str, &'static str) {
+        if self.flags.sharp_v {
+            ("{", ", ", "}")
+        } else {
+            (open, " ", close)
+        }
     }
 
     fn map(&mut self, map: &Map<'_>, verb: char, depth: usize) -> Result<(), CallError> {
@@ -413,7 +512,10 @@ impl<'o> Printer<'o> {
     }
 
     fn object(&mut self, object: &dyn Object, verb: char, depth: usize) -> Result<(), CallError> {
-        let fields = object.field_names().iter().map(|name| (*name, object.field(name).unwrap_or_default()));
+        let fields = object
+            .field_names()
+            .iter()
+            .map(|name| (*name, object.field(name).unwrap_or_default()));
         self.fields(object.type_name(), fields, verb, depth)
     }
 
@@ -461,7 +563,11 @@ impl<'o> Printer<'o> {
             return self.out.put(&time.go_syntax());
         }
         self.out.put("{")?;
-        self.print_value(&Value::Uint(time.nanos().into(), crate::UintType::Uint64), verb, 1)?;
+        self.print_value(
+            &Value::Uint(time.nanos().into(), crate::UintType::Uint64),
+            verb,
+            1,
+        )?;
         self.out.put(" ")?;
         self.print_value(&Value::int64(time.seconds_since_year_one()), verb, 1)?;
         self.out.put(" ")?;
@@ -482,7 +588,10 @@ impl<'o> Printer<'o> {
 }
 
 fn char_of(code: u64) -> char {
-    u32::try_from(code).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER)
+    u32::try_from(code)
+        .ok()
+        .and_then(char::from_u32)
+        .unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
 fn float_format(verb: char) -> FloatFormat {

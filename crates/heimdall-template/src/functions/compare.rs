@@ -9,7 +9,10 @@ use crate::value::Kind;
 use crate::{CallError, Value};
 
 fn basic(kind: Kind) -> bool {
-    matches!(kind, Kind::Bool | Kind::Int | Kind::Uint | Kind::Float | Kind::Complex | Kind::Str)
+    matches!(
+        kind,
+        Kind::Bool | Kind::Int | Kind::Uint | Kind::Float | Kind::Complex | Kind::Str
+    )
 }
 
 fn is_nil(value: &Value<'_>) -> bool {
@@ -22,12 +25,18 @@ fn is_nil(value: &Value<'_>) -> bool {
 }
 
 fn incompatible(a: &Value<'_>, b: &Value<'_>) -> CallError {
-    CallError::new(format!("incompatible types for comparison: {} and {}", a.type_name(), b.type_name()))
+    CallError::new(format!(
+        "incompatible types for comparison: {} and {}",
+        a.type_name(),
+        b.type_name()
+    ))
 }
 
 /// Whether the first equals any of the others.
 pub(super) fn eq<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
-    let (first, others) = args.split_first().ok_or("missing argument for comparison")?;
+    let (first, others) = args
+        .split_first()
+        .ok_or("missing argument for comparison")?;
     if others.is_empty() {
         return Err("missing argument for comparison".into());
     }
@@ -59,10 +68,18 @@ fn equal(a: &Value<'_>, b: &Value<'_>) -> Result<bool, CallError> {
     let (a_kind, b_kind) = (a.kind(), b.kind());
     if basic(a_kind) || basic(b_kind) {
         let one_is_nothing = a_kind == Kind::Invalid || b_kind == Kind::Invalid;
-        return if one_is_nothing { Ok(false) } else { Err(incompatible(a, b)) };
+        return if one_is_nothing {
+            Ok(false)
+        } else {
+            Err(incompatible(a, b))
+        };
     }
     if a_kind != b_kind && a_kind != Kind::Invalid && b_kind != Kind::Invalid {
-        return Err(CallError::new(format!("non-comparable types {} and {}", a.type_name(), b.type_name())));
+        return Err(CallError::new(format!(
+            "non-comparable types {} and {}",
+            a.type_name(),
+            b.type_name()
+        )));
     }
     if is_nil(a) || is_nil(b) {
         return Ok(is_nil(a) == is_nil(b));
@@ -71,7 +88,10 @@ fn equal(a: &Value<'_>, b: &Value<'_>) -> Result<bool, CallError> {
         (Value::Time(a), Value::Time(b)) => Ok(a == b),
         (Value::Object(a), Value::Object(b)) => Ok(std::ptr::addr_eq(*a, *b)),
         (Value::Object(_) | Value::Shared(_) | Value::Native(_), _) => Ok(false),
-        _ => Err(CallError::new(format!("non-comparable type {}", b.type_name()))),
+        _ => Err(CallError::new(format!(
+            "non-comparable type {}",
+            b.type_name()
+        ))),
     }
 }
 
@@ -113,11 +133,20 @@ pub(super) fn ge<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a
 }
 
 /// `reflect.DeepEqual`: the same types and the same contents.
-pub(crate) fn deep_equal<'a>(cx: &mut Context<'a>, a: &Value<'a>, b: &Value<'a>) -> Result<bool, CallError> {
+pub(crate) fn deep_equal<'a>(
+    cx: &mut Context<'a>,
+    a: &Value<'a>,
+    b: &Value<'a>,
+) -> Result<bool, CallError> {
     equal_at(cx, a, b, 0)
 }
 
-fn equal_at<'a>(cx: &mut Context<'a>, a: &Value<'a>, b: &Value<'a>, depth: usize) -> Result<bool, CallError> {
+fn equal_at<'a>(
+    cx: &mut Context<'a>,
+    a: &Value<'a>,
+    b: &Value<'a>,
+    depth: usize,
+) -> Result<bool, CallError> {
     if depth > DEEPEST {
         return Err("values are nested too deep to compare".into());
     }

@@ -21,7 +21,16 @@ pub(crate) fn write_strval(value: &Value<'_>, out: &mut dyn Sink) -> Result<(), 
     match value {
         Value::Str(text) => out.put_text(text),
         Value::List(list) if list.elem() == Elem::Byte => {
-            let bytes: Vec<u8> = list.iter().filter_map(|v| if let Value::Uint(n, _) = v { Some(n as u8) } else { None }).collect();
+            let bytes: Vec<u8> = list
+                .iter()
+                .filter_map(|v| {
+                    if let Value::Uint(n, _) = v {
+                        Some(n as u8)
+                    } else {
+                        None
+                    }
+                })
+                .collect();
             out.put_bytes(&bytes)
         }
         value => match methods::string_method(value) {
@@ -33,7 +42,11 @@ pub(crate) fn write_strval(value: &Value<'_>, out: &mut dyn Sink) -> Result<(), 
 
 /// A float cut to an integer as amd64 does it: what does not fit is the smallest integer.
 pub(crate) fn float_to_int(f: f64) -> i64 {
-    if f >= -9_223_372_036_854_775_808.0 && f < 9_223_372_036_854_775_808.0 { f as i64 } else { i64::MIN }
+    if f >= -9_223_372_036_854_775_808.0 && f < 9_223_372_036_854_775_808.0 {
+        f as i64
+    } else {
+        i64::MIN
+    }
 }
 
 /// `cast.ToInt64`: zero for what is no number.
@@ -45,7 +58,10 @@ pub(crate) fn to_int(value: &Value<'_>) -> i64 {
         Value::Uint(n, _) => *n as i64,
         Value::Float(f) => float_to_int(*f),
         Value::Bool(b) => i64::from(*b),
-        Value::Str(text) => text.as_str().and_then(|s| strconv::parse_int_literal(without_zero_decimals(s))).unwrap_or(0),
+        Value::Str(text) => text
+            .as_str()
+            .and_then(|s| strconv::parse_int_literal(without_zero_decimals(s)))
+            .unwrap_or(0),
         _ => 0,
     }
 }
@@ -81,16 +97,26 @@ pub(crate) fn parse_int_clamped(text: &str) -> i64 {
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return 0;
     }
-    if text.starts_with('-') { i64::MIN } else { i64::MAX }
+    if text.starts_with('-') {
+        i64::MIN
+    } else {
+        i64::MAX
+    }
 }
 
 /// sprig's `strslice`: the elements as strings, without `nil`s; anything else is a list of one.
-pub(crate) fn strings<'a>(cx: &mut Context<'a>, value: &Value<'a>) -> Result<Vec<Text<'a>>, CallError> {
+pub(crate) fn strings<'a>(
+    cx: &mut Context<'a>,
+    value: &Value<'a>,
+) -> Result<Vec<Text<'a>>, CallError> {
     match value {
         Value::Missing | Value::Nil => Ok(Vec::new()),
         Value::List(list) => {
             cx.reserve_items(list.len())?;
-            list.iter().filter(|item| !item.is_nil()).map(|item| strval(cx, &item)).collect()
+            list.iter()
+                .filter(|item| !item.is_nil())
+                .map(|item| strval(cx, &item))
+                .collect()
         }
         value => Ok(vec![strval(cx, value)?]),
     }
@@ -100,8 +126,13 @@ pub(crate) fn strings<'a>(cx: &mut Context<'a>, value: &Value<'a>) -> Result<Vec
 pub(crate) fn list<'v, 'a>(value: &'v Value<'a>, what: &str) -> Result<&'v List<'a>, CallError> {
     match value {
         Value::List(list) => Ok(list),
-        Value::Missing | Value::Nil => Err(CallError::new("invalid memory address or nil pointer dereference")),
-        value => Err(CallError::new(format!("Cannot {what} type {}", value.kind_name()))),
+        Value::Missing | Value::Nil => Err(CallError::new(
+            "invalid memory address or nil pointer dereference",
+        )),
+        value => Err(CallError::new(format!(
+            "Cannot {what} type {}",
+            value.kind_name()
+        ))),
     }
 }
 

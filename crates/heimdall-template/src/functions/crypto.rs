@@ -13,8 +13,12 @@ use crate::{CallError, Text, Value};
 const BLOCK: usize = 16;
 
 /// Random bytes in base64.
-pub(super) fn rand_bytes<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
-    let count = usize::try_from(convert::int(args, 0)).map_err(|_| "runtime error: makeslice: len out of range")?;
+pub(super) fn rand_bytes<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
+    let count = usize::try_from(convert::int(args, 0))
+        .map_err(|_| "runtime error: makeslice: len out of range")?;
     cx.reserve(count.saturating_mul(2))?;
     let mut bytes = vec![0; count];
     cx.fill(&mut bytes)?;
@@ -27,7 +31,8 @@ pub(super) fn uuidv4<'a>(cx: &mut Context<'a>, _: &[Value<'a>]) -> Result<Value<
     let number = u128::from_be_bytes(bytes) & !(0xf << 76) | 4 << 76;
     let number = number & !(0b11 << 62) | 0b10 << 62;
     let hex = format!("{number:032x}");
-    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| hex.get(range).unwrap_or_default());
+    let parts =
+        [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| hex.get(range).unwrap_or_default());
     Ok(Value::from(parts.join("-")))
 }
 
@@ -47,7 +52,10 @@ fn xor(block: &mut [u8; BLOCK], with: &[u8; BLOCK]) {
 }
 
 /// `encryptAES password text`: CBC with a random first block.
-pub(super) fn encrypt_aes<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn encrypt_aes<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     let text = convert::bytes(args, 1);
     if text.is_empty() {
         return Ok(Value::from(""));
@@ -72,13 +80,18 @@ pub(super) fn encrypt_aes<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Resul
 }
 
 /// `decryptAES password text`
-pub(super) fn decrypt_aes<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn decrypt_aes<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     let text = convert::bytes(args, 1);
     if text.is_empty() {
         return Ok(Value::from(""));
     }
     cx.reserve(text.len())?;
-    let bytes = STANDARD.decode(text).map_err(|error| CallError::new(error.to_string()))?;
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|error| CallError::new(error.to_string()))?;
     if bytes.len() <= BLOCK || bytes.len() % BLOCK != 0 {
         return Err("crypto/cipher: input not full blocks".into());
     }
@@ -96,12 +109,18 @@ pub(super) fn decrypt_aes<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Resul
         out.extend_from_slice(&plain);
     }
     let padding = out.last().copied().map_or(0, usize::from);
-    let length = out.len().checked_sub(padding).ok_or("slice bounds out of range")?;
+    let length = out
+        .len()
+        .checked_sub(padding)
+        .ok_or("slice bounds out of range")?;
     out.truncate(length);
     Ok(Value::Str(Text::from(out)))
 }
 
-pub(super) fn get_host_by_name<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn get_host_by_name<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     let host = convert::text(args, 0).to_lossy();
     cx.resolve(&host).map(Value::from)
 }

@@ -25,7 +25,10 @@ pub(super) fn empty<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value
     is_empty(arg(args, 0)).map(Value::Bool)
 }
 
-pub(super) fn coalesce<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn coalesce<'a>(
+    _: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     for value in args {
         if !is_empty(value)? {
             return Ok(value.clone());

@@ -23,7 +23,13 @@ fn map<'v, 'a>(args: &'v [Value<'a>], index: usize) -> &'v Map<'a> {
 
 /// All maps from a place on.
 fn maps<'v, 'a>(args: &'v [Value<'a>], from: usize) -> impl Iterator<Item = &'v Map<'a>> {
-    args.iter().skip(from).filter_map(|arg| if let Value::Map(map) = arg { Some(map) } else { None })
+    args.iter().skip(from).filter_map(|arg| {
+        if let Value::Map(map) = arg {
+            Some(map)
+        } else {
+            None
+        }
+    })
 }
 
 pub(super) fn dict<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
@@ -37,7 +43,9 @@ pub(super) fn dict<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value
 }
 
 pub(super) fn get<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
-    Ok(map(args, 0).get_text(convert::text(args, 1)).unwrap_or_else(|| Value::from("")))
+    Ok(map(args, 0)
+        .get_text(convert::text(args, 1))
+        .unwrap_or_else(|| Value::from("")))
 }
 
 pub(super) fn set<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
@@ -58,7 +66,9 @@ pub(super) fn unset<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Valu
 }
 
 pub(super) fn has_key<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
-    Ok(Value::Bool(map(args, 0).get_text(convert::text(args, 1)).is_some()))
+    Ok(Value::Bool(
+        map(args, 0).get_text(convert::text(args, 1)).is_some(),
+    ))
 }
 
 /// `pluck key dict…`
@@ -82,7 +92,11 @@ pub(super) fn keys<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value
 /// In the order of the keys; Go's is random.
 pub(super) fn values<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
     cx.reserve_items(map(args, 0).len())?;
-    let values = map(args, 0).entries().into_iter().map(|(_, value)| value).collect();
+    let values = map(args, 0)
+        .entries()
+        .into_iter()
+        .map(|(_, value)| value)
+        .collect();
     Ok(Value::List(List::owned(values, Elem::Any)))
 }
 
@@ -115,7 +129,10 @@ pub(super) fn dig<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'
         return Err("dig needs at least three arguments".into());
     }
     if let Some(wrong) = keys.iter().find(|key| !matches!(key, Value::Str(_))) {
-        return Err(CallError::new(format!("interface conversion: interface {{}} is {}, not string", wrong.type_name())));
+        return Err(CallError::new(format!(
+            "interface conversion: interface {{}} is {}, not string",
+            wrong.type_name()
+        )));
     }
     let mut value = dict.clone();
     for key in keys {
@@ -136,7 +153,10 @@ pub(super) fn dig<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'
     Ok(value)
 }
 
-pub(super) fn deep_copy<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn deep_copy<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     if arg(args, 0).is_nil() {
         return Err("deepCopy error: nothing to copy".into());
     }
@@ -162,7 +182,10 @@ fn copy<'a>(cx: &mut Context<'a>, value: &Value<'a>, depth: usize) -> Result<Val
             for (key, value) in cx.current(map.clone()).entries() {
                 entries.insert(key, copy(cx, &value, depth + 1)?);
             }
-            Value::Map(Map::Owned(Rc::new(Dict::new(MapType::of(map.type_name()), entries))))
+            Value::Map(Map::Owned(Rc::new(Dict::new(
+                MapType::of(map.type_name()),
+                entries,
+            ))))
         }
         value => value.clone(),
     })

@@ -18,7 +18,11 @@ const DECODER: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-pub(super) fn b64enc<'a>(cx: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Result<(), CallError> {
+pub(super) fn b64enc<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+    out: &mut dyn Sink,
+) -> Result<(), CallError> {
     let bytes = convert::bytes(args, 0);
     cx.charge(bytes.len() / 64)?;
     out.put(&base64::engine::general_purpose::STANDARD.encode(bytes))
@@ -28,10 +32,17 @@ pub(super) fn b64enc<'a>(cx: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn
 pub(super) fn b64dec<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
     let bytes = convert::bytes(args, 0);
     cx.charge(bytes.len() / 64)?;
-    let given: Vec<u8> = bytes.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
+    let given: Vec<u8> = bytes
+        .iter()
+        .copied()
+        .filter(|b| !matches!(b, b'\r' | b'\n'))
+        .collect();
     match DECODER.decode(&given) {
         Ok(decoded) => Ok(Value::Str(Text::from(decoded))),
-        Err(_) => Ok(Value::from(format!("illegal base64 data at input byte {}", illegal_base64(bytes)))),
+        Err(_) => Ok(Value::from(format!(
+            "illegal base64 data at input byte {}",
+            illegal_base64(bytes)
+        ))),
     }
 }
 
@@ -47,7 +58,10 @@ fn illegal_base64(bytes: &[u8]) -> usize {
             b'=' if quantum >= 2 => {
                 let skip = |from: usize| {
                     let rest = bytes.get(from..).unwrap_or_default();
-                    from + rest.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count()
+                    from + rest
+                        .iter()
+                        .take_while(|b| matches!(b, b'\r' | b'\n'))
+                        .count()
                 };
                 if quantum == 2 {
                     position = skip(position);
@@ -67,7 +81,11 @@ fn illegal_base64(bytes: &[u8]) -> usize {
 
 const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
-pub(super) fn b32enc<'a>(cx: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Result<(), CallError> {
+pub(super) fn b32enc<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+    out: &mut dyn Sink,
+) -> Result<(), CallError> {
     let bytes = convert::bytes(args, 0);
     cx.charge(bytes.len() / 64)?;
     for chunk in bytes.chunks(5) {
@@ -91,7 +109,11 @@ pub(super) fn b32enc<'a>(cx: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn
 pub(super) fn b32dec<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
     let bytes = convert::bytes(args, 0);
     cx.charge(bytes.len() / 64)?;
-    let given: Vec<u8> = bytes.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
+    let given: Vec<u8> = bytes
+        .iter()
+        .copied()
+        .filter(|b| !matches!(b, b'\r' | b'\n'))
+        .collect();
     Ok(match base32_decoded(&given) {
         Ok(decoded) => Value::Str(Text::from(decoded)),
         Err(at) => Value::from(format!("illegal base32 data at input byte {at}")),
@@ -105,12 +127,19 @@ fn base32_decoded(text: &[u8]) -> Result<Vec<u8>, usize> {
         let digits = chunk.iter().position(|b| *b == b'=').unwrap_or(chunk.len());
         let mut bits: u64 = 0;
         for (i, byte) in chunk.iter().take(digits).enumerate() {
-            let value = BASE32.iter().position(|known| known == byte).ok_or(start + i)?;
+            let value = BASE32
+                .iter()
+                .position(|known| known == byte)
+                .ok_or(start + i)?;
             bits |= (value as u64) << (35 - 5 * i);
         }
         if chunk.len() < 8 {
             // Go reports a text that ends too early at its end, without the digits it has read.
-            return Err(if digits < chunk.len() { start + chunk.len() } else { start });
+            return Err(if digits < chunk.len() {
+                start + chunk.len()
+            } else {
+                start
+            });
         }
         if let Some(wrong) = chunk.iter().skip(digits).position(|b| *b != b'=') {
             return Err(start + digits + wrong);
@@ -135,25 +164,41 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn sum<'a>(cx: &mut Context<'a>, args: &[Value<'a>], algorithm: &'static digest::Algorithm) -> Result<Value<'a>, CallError> {
+fn sum<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+    algorithm: &'static digest::Algorithm,
+) -> Result<Value<'a>, CallError> {
     let bytes = convert::bytes(args, 0);
     cx.charge(bytes.len() / 16)?;
     Ok(Value::from(hex(digest::digest(algorithm, bytes).as_ref())))
 }
 
-pub(super) fn sha1sum<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn sha1sum<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     sum(cx, args, &digest::SHA1_FOR_LEGACY_USE_ONLY)
 }
 
-pub(super) fn sha256sum<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn sha256sum<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     sum(cx, args, &digest::SHA256)
 }
 
-pub(super) fn sha512sum<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn sha512sum<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     sum(cx, args, &digest::SHA512)
 }
 
-pub(super) fn adler32sum<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn adler32sum<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     let bytes = convert::bytes(args, 0);
     cx.charge(bytes.len() / 16)?;
     let (a, b) = bytes.iter().fold((1u32, 0u32), |(a, b), byte| {

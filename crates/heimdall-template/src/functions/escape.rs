@@ -9,14 +9,26 @@ fn joined<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Text<'a>, Call
     if let [Value::Str(text)] = args {
         return Ok(text.clone());
     }
-    let shown: Vec<Value<'a>> =
-        args.iter().map(|arg| if arg.is_nil() { Value::from("<no value>") } else { arg.clone() }).collect();
+    let shown: Vec<Value<'a>> = args
+        .iter()
+        .map(|arg| {
+            if arg.is_nil() {
+                Value::from("<no value>")
+            } else {
+                arg.clone()
+            }
+        })
+        .collect();
     let mut buffer: Buffer = cx.buffer();
     crate::fmt::print(&shown, &mut buffer)?;
     Ok(cx.built(buffer))
 }
 
-pub(super) fn html<'a>(cx: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Result<(), CallError> {
+pub(super) fn html<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+    out: &mut dyn Sink,
+) -> Result<(), CallError> {
     let text = joined(cx, args)?;
     replace_bytes(text.as_bytes(), out, |byte| {
         Some(match byte {
@@ -48,7 +60,11 @@ fn replace_bytes(
     out.put_bytes(bytes.get(start..).unwrap_or_default())
 }
 
-pub(super) fn js<'a>(cx: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Result<(), CallError> {
+pub(super) fn js<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+    out: &mut dyn Sink,
+) -> Result<(), CallError> {
     let text = joined(cx, args)?;
     for (_, c) in utf8::chars(text.as_bytes()) {
         match c.unwrap_or(char::REPLACEMENT_CHARACTER) {
@@ -67,13 +83,21 @@ pub(super) fn js<'a>(cx: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sin
     Ok(())
 }
 
-pub(super) fn urlquery<'a>(cx: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Result<(), CallError> {
+pub(super) fn urlquery<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+    out: &mut dyn Sink,
+) -> Result<(), CallError> {
     let text = joined(cx, args)?;
     crate::url::query_escape(text.as_bytes(), out)
 }
 
 /// `urlenc`: a string, or what a `String` method gives, escaped for a query; nothing for all else.
-pub(super) fn urlenc<'a>(_: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Result<(), CallError> {
+pub(super) fn urlenc<'a>(
+    _: &mut Context<'a>,
+    args: &[Value<'a>],
+    out: &mut dyn Sink,
+) -> Result<(), CallError> {
     match super::arg(args, 0) {
         Value::Str(text) => crate::url::query_escape(text.as_bytes(), out),
         value => {

@@ -19,26 +19,52 @@ struct Style {
     pretty: bool,
 }
 
-const PLAIN: Style = Style { html: true, pretty: false };
-const PRETTY: Style = Style { html: true, pretty: true };
-const RAW: Style = Style { html: false, pretty: false };
+const PLAIN: Style = Style {
+    html: true,
+    pretty: false,
+};
+const PRETTY: Style = Style {
+    html: true,
+    pretty: true,
+};
+const RAW: Style = Style {
+    html: false,
+    pretty: false,
+};
 
 /// Whether nothing in the value can be without a spelling in JSON.
 fn always_fits(value: &Value<'_>) -> bool {
     matches!(
         value,
-        Value::Missing | Value::Nil | Value::Bool(_) | Value::Int(..) | Value::Str(_) | Value::List(List::Json(_) | List::Strings(_)) | Value::Map(Map::Json(_))
+        Value::Missing
+            | Value::Nil
+            | Value::Bool(_)
+            | Value::Int(..)
+            | Value::Str(_)
+            | Value::List(List::Json(_) | List::Strings(_))
+            | Value::Map(Map::Json(_))
     )
 }
 
 /// Writes JSON; what cannot be written is nothing at all, unless it `must`.
-fn put<'a>(cx: &mut Context<'a>, args: &[Value<'a>], style: Style, must: bool, out: &mut dyn Sink) -> Written {
+fn put<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+    style: Style,
+    must: bool,
+    out: &mut dyn Sink,
+) -> Written {
     let value = arg(args, 0);
     if always_fits(value) {
         return Writer { cx, out, style }.value(value, 0);
     }
     let mut buffer = cx.buffer();
-    let written = Writer { cx, out: &mut buffer, style }.value(value, 0);
+    let written = Writer {
+        cx,
+        out: &mut buffer,
+        style,
+    }
+    .value(value, 0);
     match written {
         Ok(()) => {
             let text = cx.built(buffer);
@@ -53,19 +79,35 @@ pub(super) fn to_json<'a>(cx: &mut Context<'a>, args: &[Value<'a>], out: &mut dy
     put(cx, args, PLAIN, false, out)
 }
 
-pub(super) fn must_to_json<'a>(cx: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Written {
+pub(super) fn must_to_json<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+    out: &mut dyn Sink,
+) -> Written {
     put(cx, args, PLAIN, true, out)
 }
 
-pub(super) fn to_pretty_json<'a>(cx: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Written {
+pub(super) fn to_pretty_json<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+    out: &mut dyn Sink,
+) -> Written {
     put(cx, args, PRETTY, false, out)
 }
 
-pub(super) fn must_to_pretty_json<'a>(cx: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Written {
+pub(super) fn must_to_pretty_json<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+    out: &mut dyn Sink,
+) -> Written {
     put(cx, args, PRETTY, true, out)
 }
 
-pub(super) fn to_raw_json<'a>(cx: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Written {
+pub(super) fn to_raw_json<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+    out: &mut dyn Sink,
+) -> Written {
     put(cx, args, RAW, true, out)
 }
 
@@ -92,9 +134,21 @@ impl<'a> Writer<'_, 'a> {
             Value::List(list) if list.is_nil() => self.out.put("null"),
             Value::List(list) if list.elem() == Elem::Byte => {
                 use base64::Engine as _;
-                let bytes: Vec<u8> =
-                    list.iter().filter_map(|v| if let Value::Uint(n, _) = v { Some(n as u8) } else { None }).collect();
-                self.string(base64::engine::general_purpose::STANDARD.encode(bytes).as_bytes())
+                let bytes: Vec<u8> = list
+                    .iter()
+                    .filter_map(|v| {
+                        if let Value::Uint(n, _) = v {
+                            Some(n as u8)
+                        } else {
+                            None
+                        }
+                    })
+                    .collect();
+                self.string(
+                    base64::engine::general_purpose::STANDARD
+                        .encode(bytes)
+                        .as_bytes(),
+                )
             }
             Value::List(list) => {
                 let items = list.iter();
@@ -103,16 +157,29 @@ impl<'a> Writer<'_, 'a> {
             Value::Map(map) if map.is_nil() => self.out.put("null"),
             Value::Map(map) => {
                 let entries = self.cx.current(map.clone()).entries();
-                self.container("{", "}", entries.into_iter().map(|(key, value)| (Some(key), value)), depth)
+                self.container(
+                    "{",
+                    "}",
+                    entries.into_iter().map(|(key, value)| (Some(key), value)),
+                    depth,
+                )
             }
             Value::Object(object) => {
                 let fields = object.field_names().iter();
-                let fields = fields.map(|name| (Some(Text::from(*name)), object.field(name).unwrap_or_default()));
+                let fields = fields.map(|name| {
+                    (
+                        Some(Text::from(*name)),
+                        object.field(name).unwrap_or_default(),
+                    )
+                });
                 self.container("{", "}", fields.collect::<Vec<_>>().into_iter(), depth)
             }
             Value::Shared(object) => {
                 let fields = object.field_names().iter().map(|name| {
-                    let value = object.field(name).and_then(|value| value.detached()).unwrap_or_default();
+                    let value = object
+                        .field(name)
+                        .and_then(|value| value.detached())
+                        .unwrap_or_default();
                     (Some(Text::from((*name).to_owned())), value)
                 });
                 self.container("{", "}", fields.collect::<Vec<_>>().into_iter(), depth)
@@ -120,10 +187,18 @@ impl<'a> Writer<'_, 'a> {
             Value::Native(Native::Version(version)) => self.string(version.to_string().as_bytes()),
             Value::Native(native @ Native::Certificate(_)) => {
                 let fields = native.fields().into_iter();
-                let fields = fields.map(|(name, _)| (Some(Text::from(name)), native.field(name).unwrap_or_default()));
+                let fields = fields.map(|(name, _)| {
+                    (
+                        Some(Text::from(name)),
+                        native.field(name).unwrap_or_default(),
+                    )
+                });
                 self.container("{", "}", fields.collect::<Vec<_>>().into_iter(), depth)
             }
-            Value::Time(time) => self.string(time.format("2006-01-02T15:04:05.999999999Z07:00").as_bytes()),
+            Value::Time(time) => self.string(
+                time.format("2006-01-02T15:04:05.999999999Z07:00")
+                    .as_bytes(),
+            ),
         }
     }
 
@@ -184,7 +259,9 @@ impl<'a> Writer<'_, 'a> {
         self.out.put("\"")?;
         let html = self.style.html;
         let plain = |b: &u8| {
-            matches!(b, b' '..=b'~' | 0x7f) && !matches!(b, b'"' | b'\\') && !(html && matches!(b, b'<' | b'>' | b'&'))
+            matches!(b, b' '..=b'~' | 0x7f)
+                && !matches!(b, b'"' | b'\\')
+                && !(html && matches!(b, b'<' | b'>' | b'&'))
         };
         let mut rest = bytes;
         loop {
@@ -193,7 +270,9 @@ impl<'a> Writer<'_, 'a> {
             if let Ok(head) = std::str::from_utf8(head) {
                 self.out.put(head)?;
             }
-            let Some((c, width)) = utf8::decode(tail) else { break };
+            let Some((c, width)) = utf8::decode(tail) else {
+                break;
+            };
             rest = tail.get(width..).unwrap_or_default();
             match c {
                 None => self.out.put("\\ufffd")?,
@@ -214,15 +293,22 @@ impl<'a> Writer<'_, 'a> {
     }
 }
 
-pub(super) fn must_from_json<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn must_from_json<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     let text = convert::text(args, 0).to_lossy();
     cx.charge(text.len() / 64)?;
-    let json: serde_json::Value = serde_json::from_str(&text).map_err(|error| CallError::new(error.to_string()))?;
+    let json: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| CallError::new(error.to_string()))?;
     owned(cx, json)
 }
 
 /// Nothing when the text is no JSON.
-pub(super) fn from_json<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn from_json<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     match must_from_json(cx, args) {
         Err(error) if error.kind == crate::ErrorKind::Exec => Ok(Value::Nil),
         answer => answer,
@@ -241,7 +327,9 @@ fn owned<'a>(cx: &mut Context<'a>, json: serde_json::Value) -> Result<Value<'a>,
             Value::list(items?)
         }
         serde_json::Value::Object(map) => {
-            let entries = map.into_iter().map(|(key, value)| Ok((Text::from(key), owned(cx, value)?)));
+            let entries = map
+                .into_iter()
+                .map(|(key, value)| Ok((Text::from(key), owned(cx, value)?)));
             let entries: Result<Vec<_>, CallError> = entries.collect();
             Value::dict(entries?)
         }

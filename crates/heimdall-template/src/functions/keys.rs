@@ -14,7 +14,10 @@ pub struct Certificate {
 
 impl Certificate {
     pub(crate) fn fields(&self) -> Vec<(&'static str, Value<'static>)> {
-        vec![("Cert", Value::from(self.certificate.clone())), ("Key", Value::from(self.key.clone()))]
+        vec![
+            ("Cert", Value::from(self.certificate.clone())),
+            ("Key", Value::from(self.key.clone())),
+        ]
     }
 
     pub(crate) fn field<'a>(&self, name: &str) -> Option<Value<'a>> {
@@ -30,8 +33,8 @@ impl Certificate {
 mod generate;
 #[cfg(feature = "keygen")]
 pub(super) use generate::{
-    build_custom_cert, gen_ca, gen_ca_with_key, gen_private_key, gen_self_signed, gen_self_signed_with_key, gen_signed,
-    gen_signed_with_key,
+    build_custom_cert, gen_ca, gen_ca_with_key, gen_private_key, gen_self_signed,
+    gen_self_signed_with_key, gen_signed, gen_signed_with_key,
 };
 
 #[cfg(not(feature = "keygen"))]
@@ -45,6 +48,12 @@ macro_rules! unavailable {
 
 #[cfg(not(feature = "keygen"))]
 unavailable!(
-    gen_private_key, build_custom_cert, gen_ca, gen_ca_with_key, gen_self_signed, gen_self_signed_with_key, gen_signed,
+    gen_private_key,
+    build_custom_cert,
+    gen_ca,
+    gen_ca_with_key,
+    gen_self_signed,
+    gen_self_signed_with_key,
+    gen_signed,
     gen_signed_with_key
 );

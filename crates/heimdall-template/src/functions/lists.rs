@@ -11,7 +11,11 @@ fn any<'a>(items: Vec<Value<'a>>) -> Value<'a> {
 }
 
 /// The elements of a list, copied within the limits.
-fn items<'a>(cx: &mut Context<'a>, value: &Value<'a>, what: &str) -> Result<Vec<Value<'a>>, CallError> {
+fn items<'a>(
+    cx: &mut Context<'a>,
+    value: &Value<'a>,
+    what: &str,
+) -> Result<Vec<Value<'a>>, CallError> {
     let list = convert::list(value, what)?;
     cx.reserve_items(list.len() + 1)?;
     Ok(list.iter().collect())
@@ -28,7 +32,10 @@ pub(super) fn append<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Val
     Ok(any(items))
 }
 
-pub(super) fn prepend<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn prepend<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     let mut items = items(cx, arg(args, 0), "prepend on")?;
     items.insert(0, arg(args, 1).clone());
     Ok(any(items))
@@ -40,24 +47,41 @@ pub(super) fn concat<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Val
         all.append(&mut items(cx, list, "concat")?);
     }
     // Go's result is a nil slice until something is appended.
-    Ok(if all.is_empty() { Value::List(List::nil(Elem::Any)) } else { any(all) })
+    Ok(if all.is_empty() {
+        Value::List(List::nil(Elem::Any))
+    } else {
+        any(all)
+    })
 }
 
 pub(super) fn first<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
-    Ok(convert::list(arg(args, 0), "find first on")?.get(0).unwrap_or(Value::Nil))
+    Ok(convert::list(arg(args, 0), "find first on")?
+        .get(0)
+        .unwrap_or(Value::Nil))
 }
 
 pub(super) fn last<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
     let list = convert::list(arg(args, 0), "find last on")?;
-    Ok(list.len().checked_sub(1).and_then(|at| list.get(at)).unwrap_or(Value::Nil))
+    Ok(list
+        .len()
+        .checked_sub(1)
+        .and_then(|at| list.get(at))
+        .unwrap_or(Value::Nil))
 }
 
 pub(super) fn rest<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
     let items = items(cx, arg(args, 0), "find rest on")?;
-    Ok(if items.is_empty() { Value::List(List::nil(Elem::Any)) } else { any(items.into_iter().skip(1).collect()) })
+    Ok(if items.is_empty() {
+        Value::List(List::nil(Elem::Any))
+    } else {
+        any(items.into_iter().skip(1).collect())
+    })
 }
 
-pub(super) fn initial<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn initial<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     let mut items = items(cx, arg(args, 0), "find initial on")?;
     Ok(match items.pop() {
         None => Value::List(List::nil(Elem::Any)),
@@ -65,13 +89,19 @@ pub(super) fn initial<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Va
     })
 }
 
-pub(super) fn reverse<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn reverse<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     let mut items = items(cx, arg(args, 0), "find reverse on")?;
     items.reverse();
     Ok(any(items))
 }
 
-pub(super) fn compact<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn compact<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     let items = items(cx, arg(args, 0), "compact on")?;
     let mut kept = Vec::new();
     for item in items {
@@ -82,7 +112,11 @@ pub(super) fn compact<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Va
     Ok(any(kept))
 }
 
-fn contains<'a>(cx: &mut Context<'a>, items: &[Value<'a>], wanted: &Value<'a>) -> Result<bool, CallError> {
+fn contains<'a>(
+    cx: &mut Context<'a>,
+    items: &[Value<'a>],
+    wanted: &Value<'a>,
+) -> Result<bool, CallError> {
     for item in items {
         if deep_equal(cx, wanted, item)? {
             return Ok(true);
@@ -101,7 +135,10 @@ pub(super) fn uniq<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value
     Ok(any(kept))
 }
 
-pub(super) fn without<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn without<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     let omitted = args.get(1..).unwrap_or_default();
     let mut kept = Vec::new();
     for item in items(cx, arg(args, 0), "find without on")? {
@@ -130,9 +167,14 @@ pub(super) fn has<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<
 pub(super) fn slice<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
     let list = match arg(args, 0) {
         Value::List(list) => list,
-        Value::Missing | Value::Nil => return Err("invalid memory address or nil pointer dereference".into()),
+        Value::Missing | Value::Nil => {
+            return Err("invalid memory address or nil pointer dereference".into());
+        }
         value => {
-            return Err(CallError::new(format!("list should be type of slice or array but {}", value.kind_name())));
+            return Err(CallError::new(format!(
+                "list should be type of slice or array but {}",
+                value.kind_name()
+            )));
         }
     };
     if list.is_empty() {
@@ -141,7 +183,8 @@ pub(super) fn slice<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Valu
     let start = args.get(1).map_or(0, convert::to_int);
     let end = args.get(2).map_or(list.len() as i64, convert::to_int);
     let bounds = usize::try_from(start).ok().zip(usize::try_from(end).ok());
-    let Some((start, end)) = bounds.filter(|(start, end)| start <= end && *end <= list.len()) else {
+    let Some((start, end)) = bounds.filter(|(start, end)| start <= end && *end <= list.len())
+    else {
         return Err("reflect.Value.Slice: slice index out of bounds".into());
     };
     cx.reserve_items(end - start)?;
@@ -156,18 +199,30 @@ pub(super) fn chunk<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Valu
     }
     if size <= 0 {
         // Go's arithmetic with floats ends in lengths that cannot be.
-        return if items.is_empty() { Ok(lists(Vec::new())) } else { Err("makeslice: len out of range".into()) };
+        return if items.is_empty() {
+            Ok(lists(Vec::new()))
+        } else {
+            Err("makeslice: len out of range".into())
+        };
     }
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     cx.reserve_items(items.len() / size + 1)?;
-    Ok(lists(items.chunks(size).map(|chunk| any(chunk.to_vec())).collect()))
+    Ok(lists(
+        items
+            .chunks(size)
+            .map(|chunk| any(chunk.to_vec()))
+            .collect(),
+    ))
 }
 
 fn lists<'a>(items: Vec<Value<'a>>) -> Value<'a> {
     Value::List(List::owned(items, Elem::AnyList))
 }
 
-pub(super) fn sort_alpha<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn sort_alpha<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     let mut texts = match arg(args, 0) {
         value @ Value::List(_) => convert::strings(cx, value)?,
         value => vec![convert::strval(cx, value)?],
@@ -177,7 +232,10 @@ pub(super) fn sort_alpha<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result
     Ok(Value::List(List::texts(texts)))
 }
 
-pub(super) fn to_strings<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn to_strings<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     match arg(args, 0) {
         Value::List(list) if list.elem() == Elem::Str => Ok(Value::List(list.clone())),
         value => Ok(Value::List(List::texts(convert::strings(cx, value)?))),
@@ -185,42 +243,68 @@ pub(super) fn to_strings<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result
 }
 
 /// `atIndex position list`: from the end for a negative position.
-pub(super) fn at_index<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn at_index<'a>(
+    _: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     let list = convert::list(arg(args, 1), "find at on")?;
     if list.is_empty() {
         return Ok(Value::Nil);
     }
     let position = convert::int(args, 0);
-    let from_start = if position < 0 { position + list.len() as i64 } else { position };
+    let from_start = if position < 0 {
+        position + list.len() as i64
+    } else {
+        position
+    };
     usize::try_from(from_start)
         .ok()
         .and_then(|at| list.get(at))
-        .ok_or_else(|| CallError::new(format!("cannot at({position}), position is outside of the list boundaries")))
+        .ok_or_else(|| {
+            CallError::new(format!(
+                "cannot at({position}), position is outside of the list boundaries"
+            ))
+        })
 }
 
 fn ints<'a>(cx: &mut Context<'a>, start: i64, stop: i64, step: i64) -> Result<Vec<i64>, CallError> {
     let count = count_steps(start, stop, step);
     cx.reserve_items(usize::try_from(count).unwrap_or(usize::MAX))?;
-    Ok((0..count).map(|i| start.wrapping_add((i as i64).wrapping_mul(step))).collect())
+    Ok((0..count)
+        .map(|i| start.wrapping_add((i as i64).wrapping_mul(step)))
+        .collect())
 }
 
 /// How many numbers there are from `start` on, before `stop`.
 fn count_steps(start: i64, stop: i64, step: i64) -> u64 {
     let distance = stop.abs_diff(start);
     let towards = if stop < start { step < 0 } else { step > 0 };
-    if towards { distance.div_ceil(step.unsigned_abs()) } else { 0 }
+    if towards {
+        distance.div_ceil(step.unsigned_abs())
+    } else {
+        0
+    }
 }
 
 pub(super) fn until<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
     let count = convert::int(args, 0);
     let numbers = ints(cx, 0, count, if count < 0 { -1 } else { 1 })?;
-    Ok(Value::List(List::owned(numbers.into_iter().map(Value::int).collect(), Elem::Int)))
+    Ok(Value::List(List::owned(
+        numbers.into_iter().map(Value::int).collect(),
+        Elem::Int,
+    )))
 }
 
-pub(super) fn until_step<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn until_step<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     let (start, stop) = (convert::int(args, 0), convert::int(args, 1));
     let numbers = ints(cx, start, stop, convert::int(args, 2))?;
-    Ok(Value::List(List::owned(numbers.into_iter().map(Value::int).collect(), Elem::Int)))
+    Ok(Value::List(List::owned(
+        numbers.into_iter().map(Value::int).collect(),
+        Elem::Int,
+    )))
 }
 
 pub(super) fn seq<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {

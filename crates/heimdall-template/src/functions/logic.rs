@@ -27,7 +27,12 @@ fn position(index: &Value<'_>, length: usize) -> Result<usize, CallError> {
         Value::Int(n, _) => *n,
         Value::Uint(n, _) => *n as i64,
         Value::Missing | Value::Nil => return Err("cannot index slice/array with nil".into()),
-        value => return Err(CallError::new(format!("cannot index slice/array with type {}", value.type_name()))),
+        value => {
+            return Err(CallError::new(format!(
+                "cannot index slice/array with type {}",
+                value.type_name()
+            )));
+        }
     };
     usize::try_from(wanted)
         .ok()
@@ -50,15 +55,33 @@ pub(super) fn index<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Valu
             }
             Value::Str(text) => {
                 let at = position(at, text.len())?;
-                let byte = text.as_bytes().get(at).ok_or("reflect: string index out of range")?;
+                let byte = text
+                    .as_bytes()
+                    .get(at)
+                    .ok_or("reflect: string index out of range")?;
                 Value::Uint((*byte).into(), UintType::Uint8)
             }
             Value::Map(map) => match at {
-                Value::Str(key) => cx.current(map.clone()).get_text(key).unwrap_or_else(|| map.zero()),
-                Value::Missing | Value::Nil => return Err("value is nil; should be of type string".into()),
-                value => return Err(CallError::new(format!("value has type {}; should be string", value.type_name()))),
+                Value::Str(key) => cx
+                    .current(map.clone())
+                    .get_text(key)
+                    .unwrap_or_else(|| map.zero()),
+                Value::Missing | Value::Nil => {
+                    return Err("value is nil; should be of type string".into());
+                }
+                value => {
+                    return Err(CallError::new(format!(
+                        "value has type {}; should be string",
+                        value.type_name()
+                    )));
+                }
             },
-            item => return Err(CallError::new(format!("can't index item of type {}", item.type_name()))),
+            item => {
+                return Err(CallError::new(format!(
+                    "can't index item of type {}",
+                    item.type_name()
+                )));
+            }
         };
     }
     Ok(item)
@@ -72,10 +95,18 @@ pub(super) fn slice<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value
         Value::Str(_) if indexes.len() == 3 => return Err("cannot 3-index slice a string".into()),
         Value::Str(text) => text.len(),
         Value::List(list) => list.len(),
-        item => return Err(CallError::new(format!("can't slice item of type {}", item.type_name()))),
+        item => {
+            return Err(CallError::new(format!(
+                "can't slice item of type {}",
+                item.type_name()
+            )));
+        }
     };
     if indexes.len() > 3 {
-        return Err(CallError::new(format!("too many slice indexes: {}", indexes.len())));
+        return Err(CallError::new(format!(
+            "too many slice indexes: {}",
+            indexes.len()
+        )));
     }
     let mut bounds = [0, length, length];
     for (bound, index) in bounds.iter_mut().zip(indexes) {
@@ -83,7 +114,9 @@ pub(super) fn slice<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value
     }
     let [start, end, capacity] = bounds;
     if start > end || end > capacity {
-        return Err(CallError::new(format!("invalid slice index: {start} > {end}")));
+        return Err(CallError::new(format!(
+            "invalid slice index: {start} > {end}"
+        )));
     }
     Ok(match item {
         Value::Str(text) => Value::Str(text.cut(start, end).unwrap_or(crate::Text::EMPTY)),
@@ -95,7 +128,10 @@ pub(super) fn slice<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value
 /// The elements `start..end` as a list of the same type.
 pub(super) fn sub_list<'a>(list: &List<'a>, start: usize, end: usize) -> Value<'a> {
     let elem: Elem = list.elem();
-    Value::List(List::owned(list.iter().skip(start).take(end - start).collect(), elem))
+    Value::List(List::owned(
+        list.iter().skip(start).take(end - start).collect(),
+        elem,
+    ))
 }
 
 /// There are no functions among the values here, so that nothing can be called.
@@ -106,15 +142,27 @@ pub(super) fn call<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<
     })
 }
 
-pub(super) fn print<'a>(_: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Result<(), CallError> {
+pub(super) fn print<'a>(
+    _: &mut Context<'a>,
+    args: &[Value<'a>],
+    out: &mut dyn Sink,
+) -> Result<(), CallError> {
     crate::fmt::print(args, out)
 }
 
-pub(super) fn println<'a>(_: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Result<(), CallError> {
+pub(super) fn println<'a>(
+    _: &mut Context<'a>,
+    args: &[Value<'a>],
+    out: &mut dyn Sink,
+) -> Result<(), CallError> {
     crate::fmt::println(args, out)
 }
 
-pub(super) fn printf<'a>(_: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Result<(), CallError> {
+pub(super) fn printf<'a>(
+    _: &mut Context<'a>,
+    args: &[Value<'a>],
+    out: &mut dyn Sink,
+) -> Result<(), CallError> {
     let rest = args.get(1..).unwrap_or_default();
     crate::fmt::printf(convert::bytes(args, 0), rest, out)
 }

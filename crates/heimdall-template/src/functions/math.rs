@@ -29,7 +29,11 @@ pub(super) fn to_decimal<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Answer
     let mut buffer = cx.buffer();
     crate::fmt::write_value(arg(args, 0), &mut buffer)?;
     let text = cx.built(buffer);
-    Ok(Value::int64(text.as_str().and_then(|text| strconv::parse_int(text, 8)).unwrap_or(0)))
+    Ok(Value::int64(
+        text.as_str()
+            .and_then(|text| strconv::parse_int(text, 8))
+            .unwrap_or(0),
+    ))
 }
 
 fn fold<'a>(args: &[Value<'a>], op: impl Fn(i64, i64) -> i64) -> Answer<'a> {
@@ -61,11 +65,15 @@ fn divisor(args: &[Value<'_>]) -> Result<i64, CallError> {
 }
 
 pub(super) fn div<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
-    Ok(Value::int64(convert::to_int(arg(args, 0)).wrapping_div(divisor(args)?)))
+    Ok(Value::int64(
+        convert::to_int(arg(args, 0)).wrapping_div(divisor(args)?),
+    ))
 }
 
 pub(super) fn rem<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
-    Ok(Value::int64(convert::to_int(arg(args, 0)).wrapping_rem(divisor(args)?)))
+    Ok(Value::int64(
+        convert::to_int(arg(args, 0)).wrapping_rem(divisor(args)?),
+    ))
 }
 
 pub(super) fn max<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
@@ -108,13 +116,22 @@ pub(super) fn round<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
     let places = convert::int(args, 1);
     let power = 10f64.powf(places as f64);
     let shifted = power * convert::to_float(arg(args, 0));
-    let rounded = if shifted.fract() >= round_on { shifted.ceil() } else { shifted.floor() };
+    let rounded = if shifted.fract() >= round_on {
+        shifted.ceil()
+    } else {
+        shifted.floor()
+    };
     Ok(Value::Float(rounded / power))
 }
 
 type Operation<'a> = fn(&Decimal, &mut Context<'a>, &Decimal) -> Result<Decimal, CallError>;
 
-fn decimals<'a>(cx: &mut Context<'a>, start: f64, args: &[Value<'a>], op: Operation<'a>) -> Answer<'a> {
+fn decimals<'a>(
+    cx: &mut Context<'a>,
+    start: f64,
+    args: &[Value<'a>],
+    op: Operation<'a>,
+) -> Answer<'a> {
     let mut result = Decimal::from_float(start)?;
     for value in args {
         let operand = Decimal::from_float(convert::to_float(value))?;
@@ -151,7 +168,10 @@ pub(super) fn divf<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
 /// `randInt min max`: below `max`.
 pub(super) fn rand_int<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
     let (least, bound) = (convert::int(args, 0), convert::int(args, 1));
-    let width = bound.checked_sub(least).filter(|width| *width > 0).ok_or("invalid argument to Intn")?;
+    let width = bound
+        .checked_sub(least)
+        .filter(|width| *width > 0)
+        .ok_or("invalid argument to Intn")?;
     let random = cx.below(width.unsigned_abs())?;
     Ok(Value::int(least.wrapping_add(random as i64)))
 }

@@ -12,12 +12,19 @@ pub(super) fn merge<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Valu
     merge_all(cx, args, false)
 }
 
-pub(super) fn merge_overwrite<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+pub(super) fn merge_overwrite<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
     merge_all(cx, args, true)
 }
 
 /// Merges the others into the first, which changes.
-fn merge_all<'a>(cx: &mut Context<'a>, args: &[Value<'a>], overwrite: bool) -> Result<Value<'a>, CallError> {
+fn merge_all<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+    overwrite: bool,
+) -> Result<Value<'a>, CallError> {
     let Some((Value::Map(first), sources)) = args.split_first() else {
         return Err("nothing to merge into".into());
     };

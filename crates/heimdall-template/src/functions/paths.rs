@@ -43,12 +43,18 @@ pub(super) fn base<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
     let end = path.iter().rposition(|b| *b != b'/').map_or(0, |at| at + 1);
     let path = path.get(..end).unwrap_or_default();
     let name = path.get(after_slash(path)..).unwrap_or_default();
-    Ok(if name.is_empty() { Value::from("/") } else { Value::Str(Text::from_bytes(name)) })
+    Ok(if name.is_empty() {
+        Value::from("/")
+    } else {
+        Value::Str(Text::from_bytes(name))
+    })
 }
 
 pub(super) fn dir<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
     let path = convert::bytes(args, 0);
-    Ok(Value::Str(Text::from(cleaned(path.get(..after_slash(path)).unwrap_or_default()))))
+    Ok(Value::Str(Text::from(cleaned(
+        path.get(..after_slash(path)).unwrap_or_default(),
+    ))))
 }
 
 pub(super) fn clean<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
@@ -58,7 +64,9 @@ pub(super) fn clean<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
 pub(super) fn ext<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
     let path = convert::bytes(args, 0);
     let name = path.get(after_slash(path)..).unwrap_or_default();
-    let ext = memchr::memrchr(b'.', name).and_then(|at| name.get(at..)).unwrap_or_default();
+    let ext = memchr::memrchr(b'.', name)
+        .and_then(|at| name.get(at..))
+        .unwrap_or_default();
     Ok(Value::Str(Text::from_bytes(ext)))
 }
 

@@ -16,12 +16,18 @@ pub(crate) fn translate(pattern: &str) -> Result<String, CallError> {
     let mut chars = pattern.char_indices().peekable();
     let mut class_depth = false;
     let mut class_start = 0;
-    let refuse = |what: &str| Err(CallError::new(format!("error parsing regexp: {what}: `{pattern}`")));
+    let refuse = |what: &str| {
+        Err(CallError::new(format!(
+            "error parsing regexp: {what}: `{pattern}`"
+        )))
+    };
     while let Some((at, c)) = chars.next() {
         let rest = pattern.get(at..).unwrap_or_default();
         match c {
             '\\' => {
-                let Some((_, escaped)) = chars.next() else { return refuse("trailing backslash at end of expression") };
+                let Some((_, escaped)) = chars.next() else {
+                    return refuse("trailing backslash at end of expression");
+                };
                 match escaped {
                     // \Q…\E quotes.
                     'Q' if !class_depth => {
@@ -52,9 +58,17 @@ pub(crate) fn translate(pattern: &str) -> Result<String, CallError> {
                     // Perl's classes are of ASCII in Go.
                     'd' => out.push_str(if class_depth { "0-9" } else { "[0-9]" }),
                     'D' => out.push_str("[^0-9]"),
-                    's' => out.push_str(if class_depth { "\\t\\n\\x0C\\r " } else { "[\\t\\n\\x0C\\r ]" }),
+                    's' => out.push_str(if class_depth {
+                        "\\t\\n\\x0C\\r "
+                    } else {
+                        "[\\t\\n\\x0C\\r ]"
+                    }),
                     'S' => out.push_str("[^\\t\\n\\x0C\\r ]"),
-                    'w' => out.push_str(if class_depth { "0-9A-Za-z_" } else { "[0-9A-Za-z_]" }),
+                    'w' => out.push_str(if class_depth {
+                        "0-9A-Za-z_"
+                    } else {
+                        "[0-9A-Za-z_]"
+                    }),
                     'W' => out.push_str("[^0-9A-Za-z_]"),
                     'b' if !class_depth => out.push_str("(?-u:\\b)"),
                     'B' if !class_depth => out.push_str("(?-u:\\B)"),
@@ -66,7 +80,9 @@ pub(crate) fn translate(pattern: &str) -> Result<String, CallError> {
                         out.push('\\');
                         out.push(escaped);
                     }
-                    c if c.is_ascii_punctuation() => out.push_str(&regex::escape(c.encode_utf8(&mut [0; 4]))),
+                    c if c.is_ascii_punctuation() => {
+                        out.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])))
+                    }
                     _ => return refuse("invalid escape sequence"),
                 }
             }
@@ -96,7 +112,9 @@ pub(crate) fn translate(pattern: &str) -> Result<String, CallError> {
                 out.push('\\');
                 out.push(c);
             }
-            '-' if class_depth && chars.peek().is_some_and(|(_, next)| *next == '-') => out.push_str("\\-"),
+            '-' if class_depth && chars.peek().is_some_and(|(_, next)| *next == '-') => {
+                out.push_str("\\-")
+            }
             ']' if class_depth && out.len() >= class_start => {
                 class_depth = false;
                 out.push(']');
@@ -104,8 +122,13 @@ pub(crate) fn translate(pattern: &str) -> Result<String, CallError> {
             // A brace that begins no repetition is a character.
             '{' if !class_depth && !begins_repetition(rest) => out.push_str("\\{"),
             '}' if !class_depth && !ends_repetition(pattern, at) => out.push_str("\\}"),
-            '{' if !class_depth && repeats_too_often(rest) => return refuse("invalid repeat count"),
-            '(' if rest.starts_with("(?x") || rest.starts_with("(?R") || rest.starts_with("(?u") => {
+            '{' if !class_depth && repeats_too_often(rest) => {
+                return refuse("invalid repeat count");
+            }
+            '(' if rest.starts_with("(?x")
+                || rest.starts_with("(?R")
+                || rest.starts_with("(?u") =>
+            {
                 return refuse("invalid or unsupported Perl syntax");
             }
             c => out.push(c),
@@ -130,7 +153,9 @@ fn ends_repetition(pattern: &str, at: usize) -> bool {
     let before = pattern.get(..at).unwrap_or_default();
     before.rfind('{').is_some_and(|open| {
         let piece = pattern.get(open..).unwrap_or_default();
-        let named = before.get(..open).is_some_and(|b| b.ends_with("\\p") || b.ends_with("\\P") || b.ends_with("\\x"));
+        let named = before
+            .get(..open)
+            .is_some_and(|b| b.ends_with("\\p") || b.ends_with("\\P") || b.ends_with("\\x"));
         let escaped = before.get(..open).is_some_and(|b| b.ends_with('\\'));
         named || (!escaped && repetition(piece).is_some_and(|inner| open + inner.len() + 1 == at))
     })
@@ -139,7 +164,9 @@ fn ends_repetition(pattern: &str, at: usize) -> bool {
 /// Go allows a thousand.
 fn repeats_too_often(rest: &str) -> bool {
     let inner = repetition(rest).unwrap_or_default();
-    inner.split(',').any(|number| !number.is_empty() && number.parse::<u32>().map_or(true, |n| n > 1000))
+    inner
+        .split(',')
+        .any(|number| !number.is_empty() && number.parse::<u32>().map_or(true, |n| n > 1000))
 }
 
 fn charge(cx: &mut Context<'_>, text: &[u8]) -> Result<(), CallError> {
@@ -192,14 +219,20 @@ pub(super) fn find_all<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'
     if found.is_empty() {
         return Ok(Value::List(List::nil(Elem::Str)));
     }
-    Ok(Value::List(List::texts(found.into_iter().filter_map(|(start, end)| text.cut(start, end)))))
+    Ok(Value::List(List::texts(
+        found
+            .into_iter()
+            .filter_map(|(start, end)| text.cut(start, end)),
+    )))
 }
 
 pub(super) fn find<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
     let regex = cx.regex(convert::text(args, 0))?;
     let text = convert::text(args, 1);
     charge(cx, text.as_bytes())?;
-    let found = regex.find(text.as_bytes()).and_then(|m| text.cut(m.start(), m.end()));
+    let found = regex
+        .find(text.as_bytes())
+        .and_then(|m| text.cut(m.start(), m.end()));
     Ok(Value::Str(found.unwrap_or(Text::EMPTY)))
 }
 
@@ -214,8 +247,12 @@ fn put_replaced(
     let mut last_end = None;
     let chars = std::str::from_utf8(text).ok();
     for captures in regex.captures_iter(text) {
-        let Some(whole) = captures.get(0) else { continue };
-        if whole.is_empty() && (last_end == Some(whole.start()) || !between_chars(chars, whole.start())) {
+        let Some(whole) = captures.get(0) else {
+            continue;
+        };
+        if whole.is_empty()
+            && (last_end == Some(whole.start()) || !between_chars(chars, whole.start()))
+        {
             continue;
         }
         out.put_bytes(text.get(written..whole.start()).unwrap_or_default())?;
@@ -227,14 +264,24 @@ fn put_replaced(
 }
 
 /// `regexReplaceAll pattern text replacement`: `$1` and `${name}` stand for groups.
-pub(super) fn replace_all<'a>(cx: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Result<(), CallError> {
+pub(super) fn replace_all<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+    out: &mut dyn Sink,
+) -> Result<(), CallError> {
     let regex = cx.regex(convert::text(args, 0))?;
     let (text, replacement) = (convert::bytes(args, 1), convert::bytes(args, 2));
     charge(cx, text)?;
-    put_replaced(&regex, text, out, |captures, out| expand(captures, replacement, out))
+    put_replaced(&regex, text, out, |captures, out| {
+        expand(captures, replacement, out)
+    })
 }
 
-fn expand(captures: &regex::bytes::Captures<'_>, template: &[u8], out: &mut dyn Sink) -> Result<(), CallError> {
+fn expand(
+    captures: &regex::bytes::Captures<'_>,
+    template: &[u8],
+    out: &mut dyn Sink,
+) -> Result<(), CallError> {
     let mut rest = template;
     while let Some(at) = memchr::memchr(b'$', rest) {
         let (before, dollar) = rest.split_at(at);
@@ -334,7 +381,11 @@ pub(super) fn split<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> 
 }
 
 /// Backslashes before what means something in a pattern.
-pub(super) fn quote_meta<'a>(_: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Result<(), CallError> {
+pub(super) fn quote_meta<'a>(
+    _: &mut Context<'a>,
+    args: &[Value<'a>],
+    out: &mut dyn Sink,
+) -> Result<(), CallError> {
     let mut quoted = Vec::new();
     for byte in convert::bytes(args, 0) {
         if b"\\.+*?()|[]{}^$".contains(byte) {

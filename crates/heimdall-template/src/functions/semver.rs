@@ -25,7 +25,8 @@ pub struct Version {
     original: String,
 }
 
-const TAIL: &str = r"(-([0-9A-Za-z\-]+(?:\.[0-9A-Za-z\-]+)*))?(\+([0-9A-Za-z\-]+(?:\.[0-9A-Za-z\-]+)*))?";
+const TAIL: &str =
+    r"(-([0-9A-Za-z\-]+(?:\.[0-9A-Za-z\-]+)*))?(\+([0-9A-Za-z\-]+(?:\.[0-9A-Za-z\-]+)*))?";
 
 /// The patterns below are literals, so that they always compile; without one nothing would match.
 fn pattern(text: &str) -> Option<Regex> {
@@ -41,15 +42,21 @@ fn constraint_version() -> String {
     format!(r"v?([0-9|xX*]+)(\.[0-9|xX*]+)?(\.[0-9|xX*]+)?{TAIL}")
 }
 
-static CONSTRAINT: LazyLock<Option<Regex>> =
-    LazyLock::new(|| pattern(&format!(r"^\s*({OPERATORS})\s*({})\s*$", constraint_version())));
+static CONSTRAINT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(&format!(
+        r"^\s*({OPERATORS})\s*({})\s*$",
+        constraint_version()
+    ))
+});
 
 static FIND_CONSTRAINT: LazyLock<Option<Regex>> =
     LazyLock::new(|| pattern(&format!(r"({OPERATORS})\s*({})", constraint_version())));
 
 static VALID_CONSTRAINTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let one = constraint_version();
-    pattern(&format!(r"^(\s*({OPERATORS})\s*({one})\s*)((?:\s+|,\s*)({OPERATORS})\s*({one})\s*)*$"))
+    pattern(&format!(
+        r"^(\s*({OPERATORS})\s*({one})\s*)((?:\s+|,\s*)({OPERATORS})\s*({one})\s*)*$"
+    ))
 });
 
 static RANGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -72,14 +79,21 @@ impl fmt::Display for Version {
 
 impl Version {
     fn parse(text: &str) -> Result<Self, CallError> {
-        let captures = VERSION.as_ref().and_then(|regex| regex.captures(text)).ok_or("Invalid Semantic Version")?;
+        let captures = VERSION
+            .as_ref()
+            .and_then(|regex| regex.captures(text))
+            .ok_or("Invalid Semantic Version")?;
         let group = |index| captures.get(index).map_or("", |group| group.as_str());
         let number = |index| match group(index).trim_start_matches('.') {
             "" => Ok(0),
-            digits => digits.parse::<u64>().map_err(|error| CallError::new(format!("Error parsing version segment: {error}"))),
+            digits => digits
+                .parse::<u64>()
+                .map_err(|error| CallError::new(format!("Error parsing version segment: {error}"))),
         };
         let prerelease = group(5);
-        let leading_zero = |part: &str| part.len() > 1 && part.starts_with('0') && part.bytes().all(|b| b.is_ascii_digit());
+        let leading_zero = |part: &str| {
+            part.len() > 1 && part.starts_with('0') && part.bytes().all(|b| b.is_ascii_digit())
+        };
         if prerelease.split('.').any(leading_zero) {
             return Err("Version segment starts with 0".into());
         }
@@ -117,7 +131,11 @@ impl Version {
 
     /// `1.2.3` after `1.2.3-rc`, else one patch more.
     fn next_patch(&self) -> Self {
-        let patch = if self.prerelease.is_empty() { self.patch.wrapping_add(1) } else { self.patch };
+        let patch = if self.prerelease.is_empty() {
+            self.patch.wrapping_add(1)
+        } else {
+            self.patch
+        };
         Self::plain(self.major, self.minor, patch, &self.original)
     }
 
@@ -133,7 +151,11 @@ impl Version {
         }
     }
 
-    pub(crate) fn method<'a>(&self, name: &str, args: &[Value<'a>]) -> Option<Result<Value<'a>, CallError>> {
+    pub(crate) fn method<'a>(
+        &self,
+        name: &str,
+        args: &[Value<'a>],
+    ) -> Option<Result<Value<'a>, CallError>> {
         let number = |n| Value::Uint(n, UintType::Uint64);
         let answer = match name {
             "Major" => number(self.major),
@@ -144,9 +166,12 @@ impl Version {
             "Original" => Value::from(self.original.clone()),
             "String" => Value::from(self.to_string()),
             "IncMajor" => Self::plain(self.major.wrapping_add(1), 0, 0, &self.original).shared(),
-            "IncMinor" => Self::plain(self.major, self.minor.wrapping_add(1), 0, &self.original).shared(),
+            "IncMinor" => {
+                Self::plain(self.major, self.minor.wrapping_add(1), 0, &self.original).shared()
+            }
             "IncPatch" => self.next_patch().shared(),
-            "Compare" | "Equal" | "LessThan" | "GreaterThan" | "LessThanEqual" | "GreaterThanEqual" => {
+            "Compare" | "Equal" | "LessThan" | "GreaterThan" | "LessThanEqual"
+            | "GreaterThanEqual" => {
                 return Some(expect_args(name, args, 1).and_then(|()| self.compared(name, args)));
             }
             _ => return None,
@@ -156,7 +181,9 @@ impl Version {
 
     fn compared<'a>(&self, name: &str, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
         let Some(Value::Native(Native::Version(other))) = args.first() else {
-            return Err(CallError::new(format!("wrong type for the argument of {name}; expected *semver.Version")));
+            return Err(CallError::new(format!(
+                "wrong type for the argument of {name}; expected *semver.Version"
+            )));
         };
         let order = self.compare(other);
         Ok(match name {
@@ -222,7 +249,10 @@ struct Constraint {
 impl Constraint {
     fn parse(text: &str) -> Result<Self, CallError> {
         let improper = || CallError::new(format!("improper constraint: {text}"));
-        let captures = CONSTRAINT.as_ref().and_then(|regex| regex.captures(text)).ok_or_else(improper)?;
+        let captures = CONSTRAINT
+            .as_ref()
+            .and_then(|regex| regex.captures(text))
+            .ok_or_else(improper)?;
         let group = |index| captures.get(index).map_or("", |group| group.as_str());
         let operator = match group(1) {
             "" | "=" => Operator::Equal,
@@ -252,7 +282,8 @@ impl Constraint {
         } else {
             group(2).to_owned()
         };
-        constraint.version = Version::parse(&version).map_err(|_| CallError::new("constraint Parser Error"))?;
+        constraint.version =
+            Version::parse(&version).map_err(|_| CallError::new("constraint Parser Error"))?;
         Ok(constraint)
     }
 
@@ -286,7 +317,8 @@ impl Constraint {
             Operator::LessEqual if !self.dirty => order.is_le(),
             Operator::LessEqual => {
                 version.major < wanted.major
-                    || (version.major == wanted.major && (version.minor <= wanted.minor || self.minor_dirty))
+                    || (version.major == wanted.major
+                        && (version.minor <= wanted.minor || self.minor_dirty))
             }
             Operator::Caret => order.is_ge() && self.caret(version),
             Operator::NotEqual => false,
@@ -299,7 +331,8 @@ impl Constraint {
             if only_releases {
                 return false;
             }
-            if wanted.major != version.major || (wanted.minor != version.minor && !self.minor_dirty) {
+            if wanted.major != version.major || (wanted.minor != version.minor && !self.minor_dirty)
+            {
                 return true;
             }
             if self.minor_dirty {
@@ -320,8 +353,12 @@ impl Constraint {
         if version.compare(wanted).is_lt() {
             return false;
         }
-        let anything = (wanted.major, wanted.minor, wanted.patch) == (0, 0, 0) && !self.minor_dirty && !self.patch_dirty;
-        anything || (version.major == wanted.major && (version.minor == wanted.minor || self.minor_dirty))
+        let anything = (wanted.major, wanted.minor, wanted.patch) == (0, 0, 0)
+            && !self.minor_dirty
+            && !self.patch_dirty;
+        anything
+            || (version.major == wanted.major
+                && (version.minor == wanted.minor || self.minor_dirty))
     }
 
     /// The leftmost part that is not zero may not change.
@@ -342,7 +379,9 @@ impl Constraint {
 
 /// `1.2 - 1.4` as two conditions.
 fn without_ranges(text: &str) -> String {
-    let Some(range) = RANGE.as_ref() else { return text.to_owned() };
+    let Some(range) = RANGE.as_ref() else {
+        return text.to_owned();
+    };
     range.replace_all(text, ">= $from, <= $to ").into_owned()
 }
 
@@ -350,10 +389,17 @@ fn satisfies(constraint: &str, version: &Version) -> Result<bool, CallError> {
     let text = without_ranges(constraint);
     let mut holds = false;
     for alternative in text.split("||") {
-        if !VALID_CONSTRAINTS.as_ref().is_some_and(|regex| regex.is_match(alternative)) {
-            return Err(CallError::new(format!("improper constraint: {alternative}")));
+        if !VALID_CONSTRAINTS
+            .as_ref()
+            .is_some_and(|regex| regex.is_match(alternative))
+        {
+            return Err(CallError::new(format!(
+                "improper constraint: {alternative}"
+            )));
         }
-        let Some(find) = FIND_CONSTRAINT.as_ref() else { return Ok(false) };
+        let Some(find) = FIND_CONSTRAINT.as_ref() else {
+            return Ok(false);
+        };
         let mut all = true;
         for found in find.find_iter(alternative) {
             all &= Constraint::parse(found.as_str())?.holds(version);
@@ -368,8 +414,14 @@ pub(super) fn semver<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Result<Valu
 }
 
 /// `semverCompare constraint version`
-pub(super) fn compare<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
-    let (constraint, text) = (convert::text(args, 0).to_lossy(), convert::text(args, 1).to_lossy());
+pub(super) fn compare<'a>(
+    cx: &mut Context<'a>,
+    args: &[Value<'a>],
+) -> Result<Value<'a>, CallError> {
+    let (constraint, text) = (
+        convert::text(args, 0).to_lossy(),
+        convert::text(args, 1).to_lossy(),
+    );
     cx.charge(constraint.len() + text.len())?;
     // The constraint is wrong or right whatever the version is.
     satisfies(&constraint, &Version::plain(0, 0, 0, ""))?;

@@ -22,7 +22,10 @@ fn map_chars(bytes: &[u8], out: &mut dyn Sink, map: impl Fn(char) -> char) -> Wr
 
 pub(super) fn upper<'a>(_: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Written {
     let bytes = convert::bytes(args, 0);
-    if !bytes.iter().any(|b| b.is_ascii_lowercase() || !b.is_ascii()) {
+    if !bytes
+        .iter()
+        .any(|b| b.is_ascii_lowercase() || !b.is_ascii())
+    {
         return out.put_bytes(bytes);
     }
     map_chars(bytes, out, unicode::to_upper)
@@ -30,7 +33,10 @@ pub(super) fn upper<'a>(_: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn S
 
 pub(super) fn lower<'a>(_: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Written {
     let bytes = convert::bytes(args, 0);
-    if !bytes.iter().any(|b| b.is_ascii_uppercase() || !b.is_ascii()) {
+    if !bytes
+        .iter()
+        .any(|b| b.is_ascii_uppercase() || !b.is_ascii())
+    {
         return out.put_bytes(bytes);
     }
     map_chars(bytes, out, unicode::to_lower)
@@ -41,7 +47,11 @@ pub(super) fn title<'a>(_: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn S
     let before = std::cell::Cell::new(' ');
     map_chars(convert::bytes(args, 0), out, |c| {
         let previous = before.replace(c);
-        if is_separator(previous) { unicode::to_title(c) } else { c }
+        if is_separator(previous) {
+            unicode::to_title(c)
+        } else {
+            c
+        }
     })
 }
 
@@ -59,7 +69,11 @@ pub(super) fn untitle<'a>(_: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn
             waiting.set(true);
             return c;
         }
-        if waiting.replace(false) { unicode::to_lower(c) } else { c }
+        if waiting.replace(false) {
+            unicode::to_lower(c)
+        } else {
+            c
+        }
     })
 }
 
@@ -70,7 +84,11 @@ pub(super) fn swapcase<'a>(_: &mut Context<'a>, args: &[Value<'a>], out: &mut dy
             after_space.set(false);
             unicode::to_lower(c)
         } else if unicode::is_lower(c) {
-            if after_space.replace(false) { unicode::to_title(c) } else { unicode::to_upper(c) }
+            if after_space.replace(false) {
+                unicode::to_title(c)
+            } else {
+                unicode::to_upper(c)
+            }
         } else {
             after_space.set(unicode::is_space(c));
             c
@@ -98,7 +116,11 @@ pub(super) fn nospace<'a>(_: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn
     if !bytes.iter().any(|b| unicode::is_space(char::from(*b))) {
         return out.put_bytes(bytes);
     }
-    let kept: String = bytes.iter().map(|b| char::from(*b)).filter(|c| !unicode::is_space(*c)).collect();
+    let kept: String = bytes
+        .iter()
+        .map(|b| char::from(*b))
+        .filter(|c| !unicode::is_space(*c))
+        .collect();
     out.put(&kept)
 }
 
@@ -129,26 +151,42 @@ pub(super) fn trim_all<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a
 
 pub(super) fn trim_prefix<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
     let (prefix, text) = (convert::bytes(args, 0), convert::text(args, 1));
-    let start = if text.as_bytes().starts_with(prefix) { prefix.len() } else { 0 };
-    Ok(Value::Str(text.cut(start, text.len()).unwrap_or(Text::EMPTY)))
+    let start = if text.as_bytes().starts_with(prefix) {
+        prefix.len()
+    } else {
+        0
+    };
+    Ok(Value::Str(
+        text.cut(start, text.len()).unwrap_or(Text::EMPTY),
+    ))
 }
 
 pub(super) fn trim_suffix<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
     let (suffix, text) = (convert::bytes(args, 0), convert::text(args, 1));
-    let end = if text.as_bytes().ends_with(suffix) { text.len() - suffix.len() } else { text.len() };
+    let end = if text.as_bytes().ends_with(suffix) {
+        text.len() - suffix.len()
+    } else {
+        text.len()
+    };
     Ok(Value::Str(text.cut(0, end).unwrap_or(Text::EMPTY)))
 }
 
 pub(super) fn has_prefix<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
-    Ok(Value::Bool(convert::bytes(args, 1).starts_with(convert::bytes(args, 0))))
+    Ok(Value::Bool(
+        convert::bytes(args, 1).starts_with(convert::bytes(args, 0)),
+    ))
 }
 
 pub(super) fn has_suffix<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
-    Ok(Value::Bool(convert::bytes(args, 1).ends_with(convert::bytes(args, 0))))
+    Ok(Value::Bool(
+        convert::bytes(args, 1).ends_with(convert::bytes(args, 0)),
+    ))
 }
 
 pub(super) fn contains<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
-    Ok(Value::Bool(memchr::memmem::find(convert::bytes(args, 1), convert::bytes(args, 0)).is_some()))
+    Ok(Value::Bool(
+        memchr::memmem::find(convert::bytes(args, 1), convert::bytes(args, 0)).is_some(),
+    ))
 }
 
 pub(super) fn to_string<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
@@ -164,7 +202,9 @@ pub(super) fn quote<'a>(cx: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn 
         following = true;
         let text = convert::strval(cx, value)?;
         if let Some(plain) = text.as_str()
-            && !plain.bytes().any(|b| !matches!(b, b' '..=b'~') || matches!(b, b'"' | b'\\'))
+            && !plain
+                .bytes()
+                .any(|b| !matches!(b, b' '..=b'~') || matches!(b, b'"' | b'\\'))
         {
             out.put("\"")?;
             out.put(plain)?;
@@ -241,7 +281,11 @@ pub(super) fn nindent<'a>(cx: &mut Context<'a>, args: &[Value<'a>], out: &mut dy
 
 /// `replace old new text`
 pub(super) fn replace<'a>(cx: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Written {
-    let (old, new, text) = (convert::bytes(args, 0), convert::bytes(args, 1), convert::bytes(args, 2));
+    let (old, new, text) = (
+        convert::bytes(args, 0),
+        convert::bytes(args, 1),
+        convert::bytes(args, 2),
+    );
     cx.charge(text.len() / 64)?;
     if old.is_empty() {
         for (offset, c) in utf8::chars(text) {
@@ -279,20 +323,33 @@ pub(super) fn trunc<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
 
 fn cut<'a>(text: &Text<'a>, start: i64, end: i64) -> Answer<'a> {
     let bounds = usize::try_from(start).ok().zip(usize::try_from(end).ok());
-    bounds.and_then(|(start, end)| text.cut(start, end)).map(Value::Str).ok_or_else(|| {
-        let length = text.len();
-        CallError::new(format!("slice bounds out of range [{start}:{end}] with length {length}"))
-    })
+    bounds
+        .and_then(|(start, end)| text.cut(start, end))
+        .map(Value::Str)
+        .ok_or_else(|| {
+            let length = text.len();
+            CallError::new(format!(
+                "slice bounds out of range [{start}:{end}] with length {length}"
+            ))
+        })
 }
 
 /// `substr start end text`
 pub(super) fn substr<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
-    let (start, end, text) = (convert::int(args, 0), convert::int(args, 1), convert::text(args, 2));
+    let (start, end, text) = (
+        convert::int(args, 0),
+        convert::int(args, 1),
+        convert::text(args, 2),
+    );
     let length = text.len() as i64;
     if start < 0 {
         return cut(text, 0, end);
     }
-    cut(text, start, if end < 0 || end > length { length } else { end })
+    cut(
+        text,
+        start,
+        if end < 0 || end > length { length } else { end },
+    )
 }
 
 /// `abbrev width text`
@@ -301,8 +358,16 @@ pub(super) fn abbrev<'a>(_: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn 
 }
 
 /// `abbrevboth left right text`
-pub(super) fn abbrevboth<'a>(_: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Written {
-    let (left, right, text) = (convert::int(args, 0), convert::int(args, 1), convert::bytes(args, 2));
+pub(super) fn abbrevboth<'a>(
+    _: &mut Context<'a>,
+    args: &[Value<'a>],
+    out: &mut dyn Sink,
+) -> Written {
+    let (left, right, text) = (
+        convert::int(args, 0),
+        convert::int(args, 1),
+        convert::bytes(args, 2),
+    );
     if left > 0 && right < 7 {
         return out.put_bytes(text);
     }
@@ -320,7 +385,9 @@ fn abbreviated(text: &[u8], offset: i64, width: i64, out: &mut dyn Sink) -> Writ
     }
     let piece = |start: i64, end: i64| {
         let bounds = usize::try_from(start).ok().zip(usize::try_from(end).ok());
-        bounds.and_then(|(start, end)| text.get(start..end)).unwrap_or_default()
+        bounds
+            .and_then(|(start, end)| text.get(start..end))
+            .unwrap_or_default()
     };
     let mut offset = offset.min(length);
     if length - offset < width - 3 {
@@ -342,19 +409,41 @@ fn abbreviated(text: &[u8], offset: i64, width: i64, out: &mut dyn Sink) -> Writ
 
 /// `wrap width text`
 pub(super) fn wrap<'a>(_: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Written {
-    wrapped(convert::bytes(args, 1), convert::int(args, 0), b"\n", false, out)
+    wrapped(
+        convert::bytes(args, 1),
+        convert::int(args, 0),
+        b"\n",
+        false,
+        out,
+    )
 }
 
 /// `wrapWith width separator text`
-pub(super) fn wrap_with<'a>(_: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Written {
+pub(super) fn wrap_with<'a>(
+    _: &mut Context<'a>,
+    args: &[Value<'a>],
+    out: &mut dyn Sink,
+) -> Written {
     let separator = match convert::bytes(args, 1) {
         [] => b"\n",
         separator => separator,
     };
-    wrapped(convert::bytes(args, 2), convert::int(args, 0), separator, true, out)
+    wrapped(
+        convert::bytes(args, 2),
+        convert::int(args, 0),
+        separator,
+        true,
+        out,
+    )
 }
 
-fn wrapped(text: &[u8], width: i64, separator: &[u8], cut_words: bool, out: &mut dyn Sink) -> Written {
+fn wrapped(
+    text: &[u8],
+    width: i64,
+    separator: &[u8],
+    cut_words: bool,
+    out: &mut dyn Sink,
+) -> Written {
     let width = usize::try_from(width).unwrap_or(0).max(1);
     let mut rest = text;
     while rest.len() > width {
@@ -382,16 +471,28 @@ fn wrapped(text: &[u8], width: i64, separator: &[u8], cut_words: bool, out: &mut
 }
 
 /// `strings.Split`: between all characters for an empty separator.
-fn pieces<'a>(cx: &mut Context<'a>, text: &Text<'a>, separator: &[u8], limit: i64) -> Result<Vec<Text<'a>>, CallError> {
+fn pieces<'a>(
+    cx: &mut Context<'a>,
+    text: &Text<'a>,
+    separator: &[u8],
+    limit: i64,
+) -> Result<Vec<Text<'a>>, CallError> {
     let bytes = text.as_bytes();
     let most = usize::try_from(limit).unwrap_or(usize::MAX);
     if most == 0 {
         return Ok(Vec::new());
     }
     let cuts: Vec<(usize, usize)> = if separator.is_empty() {
-        utf8::chars(bytes).skip(1).map(|(offset, _)| (offset, offset)).take(most - 1).collect()
+        utf8::chars(bytes)
+            .skip(1)
+            .map(|(offset, _)| (offset, offset))
+            .take(most - 1)
+            .collect()
     } else {
-        memchr::memmem::find_iter(bytes, separator).map(|at| (at, at + separator.len())).take(most - 1).collect()
+        memchr::memmem::find_iter(bytes, separator)
+            .map(|at| (at, at + separator.len()))
+            .take(most - 1)
+            .collect()
     };
     cx.reserve_items(cuts.len() + 1)?;
     if separator.is_empty() && bytes.is_empty() {
@@ -414,17 +515,29 @@ pub(super) fn split_list<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Answer
 
 fn numbered<'a>(pieces: Vec<Text<'a>>) -> Value<'a> {
     let entries = pieces.into_iter().enumerate();
-    let entries = entries.map(|(i, piece)| (Text::from(format!("_{i}")), Value::Str(piece))).collect();
+    let entries = entries
+        .map(|(i, piece)| (Text::from(format!("_{i}")), Value::Str(piece)))
+        .collect();
     Value::Map(Map::Owned(Rc::new(Dict::new(MapType::Str, entries))))
 }
 
 pub(super) fn split<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
-    Ok(numbered(pieces(cx, convert::text(args, 1), convert::bytes(args, 0), -1)?))
+    Ok(numbered(pieces(
+        cx,
+        convert::text(args, 1),
+        convert::bytes(args, 0),
+        -1,
+    )?))
 }
 
 /// `splitn separator count text`
 pub(super) fn splitn<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
-    Ok(numbered(pieces(cx, convert::text(args, 2), convert::bytes(args, 0), convert::int(args, 1))?))
+    Ok(numbered(pieces(
+        cx,
+        convert::text(args, 2),
+        convert::bytes(args, 0),
+        convert::int(args, 1),
+    )?))
 }
 
 /// `join separator list`
@@ -463,7 +576,11 @@ pub(super) fn rand_alpha_num<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> An
 }
 
 pub(super) fn rand_alpha<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
-    random(cx, convert::int(args, 0), b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+    random(
+        cx,
+        convert::int(args, 0),
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+    )
 }
 
 pub(super) fn rand_numeric<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {

@@ -1,18 +1,42 @@
 //! All functions, one a line: name, parameters, the rest of the parameters, what runs.
 
-use super::{
-    Body, Builtin, Type, compare, crypto, dates, defaults, dicts, encoding, escape, json, keys, lists, logic, math, merge,
-    passwords, paths, reflection, regexes, semver, strings, urls, words,
-};
 use super::Type::{Any, Bool, Certificate, Float, Int, List, Map, Reflect, Str, Time, Uint32};
+use super::{
+    Body, Builtin, Type, compare, crypto, dates, defaults, dicts, encoding, escape, json, keys,
+    lists, logic, math, merge, passwords, paths, reflection, regexes, semver, strings, urls, words,
+};
 use crate::FunctionSet;
 
-const fn go(name: &'static str, params: &'static [Type], variadic: Option<Type>, body: Body) -> Builtin {
-    Builtin { name, params, variadic, set: None, body, pure: true }
+const fn go(
+    name: &'static str,
+    params: &'static [Type],
+    variadic: Option<Type>,
+    body: Body,
+) -> Builtin {
+    Builtin {
+        name,
+        params,
+        variadic,
+        set: None,
+        body,
+        pure: true,
+    }
 }
 
-const fn sprig(name: &'static str, params: &'static [Type], variadic: Option<Type>, body: Body) -> Builtin {
-    Builtin { name, params, variadic, set: Some(FunctionSet::Sprig), body, pure: true }
+const fn sprig(
+    name: &'static str,
+    params: &'static [Type],
+    variadic: Option<Type>,
+    body: Body,
+) -> Builtin {
+    Builtin {
+        name,
+        params,
+        variadic,
+        set: Some(FunctionSet::Sprig),
+        body,
+        pure: true,
+    }
 }
 
 /// One that needs the outside world.
@@ -23,7 +47,14 @@ const fn impure(
     variadic: Option<Type>,
     body: Body,
 ) -> Builtin {
-    Builtin { name, params, variadic, set: Some(set), body, pure: false }
+    Builtin {
+        name,
+        params,
+        variadic,
+        set: Some(set),
+        body,
+        pure: false,
+    }
 }
 
 #[rustfmt::skip]

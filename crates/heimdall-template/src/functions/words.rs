@@ -47,7 +47,9 @@ fn capital_word(text: &[char]) -> usize {
 
 /// Splits the first word off.
 fn next_word(text: &[char]) -> (Word, &[char], &[char]) {
-    let Some(&first) = text.first() else { return (Word::None, &[], &[]) };
+    let Some(&first) = text.first() else {
+        return (Word::None, &[], &[]);
+    };
     let (word, length) = if is_connector(first) {
         (Word::Connector, run_of(text, is_connector))
     } else if unicode::is_punctuation(first) {
@@ -55,12 +57,18 @@ fn next_word(text: &[char]) -> (Word, &[char], &[char]) {
     } else if unicode::is_upper(first) {
         (Word::Upper, capital_word(text))
     } else if is_alphabetic(first) {
-        (Word::Letters, run_of(text, |c| is_alphabetic(c) && !unicode::is_upper(c)))
+        (
+            Word::Letters,
+            run_of(text, |c| is_alphabetic(c) && !unicode::is_upper(c)),
+        )
     } else if unicode::is_number(first) {
         (Word::Number, run_of(text, unicode::is_number))
     } else {
         let other = |c| {
-            !is_connector(c) && !is_alphabetic(c) && !unicode::is_number(c) && !unicode::is_punctuation(c)
+            !is_connector(c)
+                && !is_alphabetic(c)
+                && !unicode::is_number(c)
+                && !unicode::is_punctuation(c)
         };
         (Word::Other, run_of(text, other).max(1))
     };
@@ -133,22 +141,36 @@ fn joined(text: &str, connector: char) -> String {
     out
 }
 
-pub(super) fn snakecase<'a>(_: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Result<(), CallError> {
+pub(super) fn snakecase<'a>(
+    _: &mut Context<'a>,
+    args: &[Value<'a>],
+    out: &mut dyn Sink,
+) -> Result<(), CallError> {
     out.put(&joined(&convert::text(args, 0).to_lossy(), '_'))
 }
 
-pub(super) fn kebabcase<'a>(_: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Result<(), CallError> {
+pub(super) fn kebabcase<'a>(
+    _: &mut Context<'a>,
+    args: &[Value<'a>],
+    out: &mut dyn Sink,
+) -> Result<(), CallError> {
     out.put(&joined(&convert::text(args, 0).to_lossy(), '-'))
 }
 
 /// Capitals at the beginnings of words, connectors between them gone; those in front stay.
-pub(super) fn camelcase<'a>(_: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn Sink) -> Result<(), CallError> {
+pub(super) fn camelcase<'a>(
+    _: &mut Context<'a>,
+    args: &[Value<'a>],
+    out: &mut dyn Sink,
+) -> Result<(), CallError> {
     let text = convert::text(args, 0).to_lossy();
     let leading = text.find(|c| !is_connector(c)).unwrap_or(text.len());
     let (connectors, rest) = text.split_at(leading);
     out.put(connectors)?;
     let mut chars = rest.chars();
-    let Some(first) = chars.next() else { return Ok(()) };
+    let Some(first) = chars.next() else {
+        return Ok(());
+    };
     let mut after_capital = unicode::is_upper(first);
     let mut current = unicode::to_upper(first);
     let mut camel = String::with_capacity(rest.len());

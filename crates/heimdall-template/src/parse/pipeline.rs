@@ -29,10 +29,18 @@ impl<'s> Parser<'_, 's> {
         };
         self.check(mark, context)?;
         let start = self.program.commands.len() as u32;
-        self.program.commands.extend(self.open_commands.drain(mark..));
-        let commands = Run { start, end: self.program.commands.len() as u32 };
+        self.program
+            .commands
+            .extend(self.open_commands.drain(mark..));
+        let commands = Run {
+            start,
+            end: self.program.commands.len() as u32,
+        };
         self.program.pipes.push(Pipe {
-            span: Span { start: first.start as u32, end: last.start as u32 },
+            span: Span {
+                start: first.start as u32,
+                end: last.start as u32,
+            },
             decl,
             commands,
             literal_breaks: self.literal_breaks,
@@ -58,7 +66,9 @@ impl<'s> Parser<'_, 's> {
                 )
             );
             if !executable {
-                return Err(format!("non executable command in pipeline stage {}", stage + 1).into());
+                return Err(
+                    format!("non executable command in pipeline stage {}", stage + 1).into(),
+                );
             }
         }
         Ok(())
@@ -74,7 +84,11 @@ impl<'s> Parser<'_, 's> {
                 break;
             }
             let after = self.next()?;
-            let next = if after.kind == TokenKind::Space { self.next_non_space()? } else { after };
+            let next = if after.kind == TokenKind::Space {
+                self.next_non_space()?
+            } else {
+                after
+            };
             match next.kind {
                 TokenKind::Assign | TokenKind::Declare => {
                     assigns = next.kind == TokenKind::Assign;
@@ -87,7 +101,11 @@ impl<'s> Parser<'_, 's> {
                         return Err(format!("too many declarations in {context}").into());
                     }
                     let following = self.peek_non_space()?;
-                    let fits = [TokenKind::Variable, TokenKind::RightDelim, TokenKind::RightParen];
+                    let fits = [
+                        TokenKind::Variable,
+                        TokenKind::RightDelim,
+                        TokenKind::RightParen,
+                    ];
                     if !fits.contains(&following.kind) {
                         return Err("range can only initialize variables".into());
                     }
@@ -103,20 +121,38 @@ impl<'s> Parser<'_, 's> {
             }
         }
         let [first, second] = names.map(|name| name.map(|name| self.declare(name, assigns)));
-        Ok(Decl { assigns, first, second })
+        Ok(Decl {
+            assigns,
+            first,
+            second,
+        })
     }
 
     /// A new variable, or the one that is assigned to.
     fn declare(&mut self, token: Token, assigns: bool) -> Variable {
         let name = self.str_of(token);
-        let known = self.frame.variables.iter().rposition(|known| *known == name);
+        let known = self
+            .frame
+            .variables
+            .iter()
+            .rposition(|known| *known == name);
         if assigns && let Some(slot) = known {
-            return Variable { slot: slot as u32, name: span(token) };
+            return Variable {
+                slot: slot as u32,
+                name: span(token),
+            };
         }
         self.frame.variables.push(name);
         // Go finds out while rendering that there is nothing to assign to.
-        let slot = if assigns { u32::MAX } else { self.frame.variables.len() as u32 - 1 };
-        Variable { slot, name: span(token) }
+        let slot = if assigns {
+            u32::MAX
+        } else {
+            self.frame.variables.len() as u32 - 1
+        };
+        Variable {
+            slot,
+            name: span(token),
+        }
     }
 
     /// `operand operand …`; passes the `|` behind it.
@@ -146,8 +182,18 @@ impl<'s> Parser<'_, 's> {
         let head = head.ok_or("empty command")?;
         let start = self.program.args.len() as u32;
         self.program.args.extend(self.open_args.drain(mark..));
-        let args = Run { start, end: self.program.args.len() as u32 };
-        Ok(Command { head, args, span: Span { start: first.start as u32, end: end as u32 } })
+        let args = Run {
+            start,
+            end: self.program.args.len() as u32,
+        };
+        Ok(Command {
+            head,
+            args,
+            span: Span {
+                start: first.start as u32,
+                end: end as u32,
+            },
+        })
     }
 
     /// A term with the fields behind it.
@@ -164,7 +210,10 @@ impl<'s> Parser<'_, 's> {
             ExprKind::Function(_) | ExprKind::Pipe(_) => Some(self.expr(start, kind)),
             ExprKind::Field(_) | ExprKind::Variable { .. } => None,
             _ => {
-                let term = self.source.get(start as usize..token.start).unwrap_or_default();
+                let term = self
+                    .source
+                    .get(start as usize..token.start)
+                    .unwrap_or_default();
                 return Err(format!("unexpected . after term `{term}`").into());
             }
         };
@@ -177,7 +226,10 @@ impl<'s> Parser<'_, 's> {
             token = self.next()?;
         }
         self.back(token);
-        let path = Run { start: path_start, end: self.program.paths.len() as u32 };
+        let path = Run {
+            start: path_start,
+            end: self.program.paths.len() as u32,
+        };
         let kind = match (base, kind) {
             (Some(base), _) => ExprKind::Chain { base, path },
             (None, ExprKind::Variable { variable, .. }) => ExprKind::Variable { variable, path },
@@ -187,7 +239,10 @@ impl<'s> Parser<'_, 's> {
     }
 
     fn expr(&mut self, start: u32, kind: ExprKind) -> ExprId {
-        let span = Span { start, end: self.last_end as u32 };
+        let span = Span {
+            start,
+            end: self.last_end as u32,
+        };
         self.program.exprs.push(Expr { span, kind });
         ExprId(self.program.exprs.len() as u32 - 1)
     }
@@ -204,7 +259,10 @@ impl<'s> Parser<'_, 's> {
             TokenKind::Field => {
                 let at = self.program.paths.len() as u32;
                 self.program.paths.push(field_name(token));
-                ExprKind::Field(Run { start: at, end: at + 1 })
+                ExprKind::Field(Run {
+                    start: at,
+                    end: at + 1,
+                })
             }
             TokenKind::Bool => ExprKind::Bool(self.str_of(token) == "true"),
             TokenKind::CharConstant | TokenKind::Number | TokenKind::ComplexNumber => {
@@ -231,19 +289,37 @@ impl<'s> Parser<'_, 's> {
 
     fn variable(&mut self, token: Token) -> Result<ExprKind, Fault> {
         let name = self.str_of(token);
-        let Some(slot) = self.frame.variables.iter().rposition(|known| *known == name) else {
+        let Some(slot) = self
+            .frame
+            .variables
+            .iter()
+            .rposition(|known| *known == name)
+        else {
             return Err(format!("undefined variable `{name}`").into());
         };
-        let variable = Variable { slot: slot as u32, name: span(token) };
-        Ok(ExprKind::Variable { variable, path: Run::default() })
+        let variable = Variable {
+            slot: slot as u32,
+            name: span(token),
+        };
+        Ok(ExprKind::Variable {
+            variable,
+            path: Run::default(),
+        })
     }
 
     fn string(&mut self, token: Token) -> Result<ExprKind, Fault> {
         let text = self.str_of(token);
-        let escape = if token.kind == TokenKind::RawString { '\r' } else { '\\' };
+        let escape = if token.kind == TokenKind::RawString {
+            '\r'
+        } else {
+            '\\'
+        };
         if !text.contains(escape) {
             self.literal_breaks.1 |= text.contains('\n');
-            let inner = Span { start: token.start as u32 + 1, end: token.end as u32 - 1 };
+            let inner = Span {
+                start: token.start as u32 + 1,
+                end: token.end as u32 - 1,
+            };
             return Ok(ExprKind::Literal(inner));
         }
         let bytes = strconv::unquote(text).ok_or("invalid syntax of a string")?;
@@ -259,15 +335,26 @@ impl<'s> Parser<'_, 's> {
             TokenKind::CharConstant => {
                 let inner = text.get(1..).ok_or_else(malformed)?;
                 let (code, _, tail) = strconv::unquote_char(inner, '\'').ok_or_else(malformed)?;
-                if tail == "'" { Ok(Number::rune(code)) } else { Err(malformed()) }
+                if tail == "'" {
+                    Ok(Number::rune(code))
+                } else {
+                    Err(malformed())
+                }
             }
             TokenKind::ComplexNumber => {
                 let body = text.strip_suffix('i').ok_or_else(malformed)?;
-                let signs = body.char_indices().skip(1).filter(|(_, c)| matches!(c, '+' | '-'));
-                let split = signs.map(|(i, _)| i).filter(|i| !exponent_before(body, *i)).last();
+                let signs = body
+                    .char_indices()
+                    .skip(1)
+                    .filter(|(_, c)| matches!(c, '+' | '-'));
+                let split = signs
+                    .map(|(i, _)| i)
+                    .filter(|i| !exponent_before(body, *i))
+                    .last();
                 let (re, im) = body.split_at(split.ok_or_else(malformed)?);
                 let both = strconv::parse_float(re).zip(strconv::parse_float(im));
-                both.map(|(re, im)| Number::complex(re, im)).ok_or_else(malformed)
+                both.map(|(re, im)| Number::complex(re, im))
+                    .ok_or_else(malformed)
             }
             _ => Ok(Number::parse(text)?),
         }
@@ -277,7 +364,10 @@ impl<'s> Parser<'_, 's> {
         let name: &'s str = self.str_of(token);
         let settings = self.settings;
         functions::lookup(settings, name).ok_or_else(|| Fault {
-            message: format!("function `{name}` is not known{}", functions::why_absent(name)),
+            message: format!(
+                "function `{name}` is not known{}",
+                functions::why_absent(name)
+            ),
             place: Some((token.start, token.end)),
             nearest: functions::nearest(settings, name),
         })
@@ -292,14 +382,21 @@ fn remember(names: &mut [Option<Token>; 2], token: Token) {
 
 /// Whether the sign at `at` belongs to an exponent.
 fn exponent_before(body: &str, at: usize) -> bool {
-    let before = body.as_bytes().get(at.wrapping_sub(1)).copied().unwrap_or_default();
+    let before = body
+        .as_bytes()
+        .get(at.wrapping_sub(1))
+        .copied()
+        .unwrap_or_default();
     let digits = body.trim_start_matches(['+', '-']);
     let hex = digits.starts_with("0x") || digits.starts_with("0X");
     matches!(before, b'p' | b'P') || (!hex && matches!(before, b'e' | b'E'))
 }
 
 fn field_name(token: Token) -> Span {
-    Span { start: token.start as u32 + 1, end: token.end as u32 }
+    Span {
+        start: token.start as u32 + 1,
+        end: token.end as u32,
+    }
 }
 
 fn begins_operand(kind: TokenKind) -> bool {

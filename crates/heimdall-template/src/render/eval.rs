@@ -9,6 +9,9 @@ use crate::{CallError, Error, List, Map, MissingKey, Text, Value, methods};
 /// Arguments of most calls fit here, so that a call takes no memory.
 const FEW: usize = 3;
 
+/// A value that functions nest deeper than this is refused.
+const DEEPEST_VALUE: u16 = 150;
+
 /// What the checks of a call need to know of a function.
 #[derive(Clone, Copy)]
 pub(super) struct Signature<'r> {
@@ -19,32 +22,57 @@ pub(super) struct Signature<'r> {
 
 impl From<&'static Builtin> for Signature<'_> {
     fn from(builtin: &'static Builtin) -> Self {
-        Self { name: builtin.name, params: builtin.params, variadic: builtin.variadic }
+        Self {
+            name: builtin.name,
+            params: builtin.params,
+            variadic: builtin.variadic,
+        }
     }
 }
 
 impl Signature<'_> {
     /// The type of a parameter; the variadic one goes on for ever.
     fn param(&self, index: usize) -> Type {
-        self.params.get(index).copied().or(self.variadic).unwrap_or(Type::Any)
+        self.params
+            .get(index)
+            .copied()
+            .or(self.variadic)
+            .unwrap_or(Type::Any)
     }
 
     fn check(&self, count: usize) -> Result<(), CallError> {
         let wanted = self.params.len();
-        let fits = if self.variadic.is_some() { count >= wanted } else { count == wanted };
+        let fits = if self.variadic.is_some() {
+            count >= wanted
+        } else {
+            count == wanted
+        };
         if fits {
             return Ok(());
         }
-        let least = if self.variadic.is_some() { "at least " } else { "" };
+        let least = if self.variadic.is_some() {
+            "at least "
+        } else {
+            ""
+        };
         let name = self.name;
-        Err(CallError::new(format!("wrong number of args for {name}: want {least}{wanted} got {count}")))
+        Err(CallError::new(format!(
+            "wrong number of args for {name}: want {least}{wanted} got {count}"
+        )))
     }
 }
 
 impl<'r> Renderer<'r, '_> {
     /// The value of a pipeline; sets its variables.
-    pub(super) fn pipe(&mut self, frame: &mut Frame<'r>, dot: &Value<'r>, id: PipeId) -> Result<Value<'r>, Error> {
-        let Some(pipe) = self.program.pipe(id) else { return Ok(Value::Missing) };
+    pub(super) fn pipe(
+        &mut self,
+        frame: &mut Frame<'r>,
+        dot: &Value<'r>,
+        id: PipeId,
+    ) -> Result<Value<'r>, Error> {
+        let Some(pipe) = self.program.pipe(id) else {
+            return Ok(Value::Missing);
+        };
         let value = match pipe.folded {
             Some(folded) => self.folded(folded),
             None => {
@@ -74,7 +102,12 @@ impl<'r> Renderer<'r, '_> {
         }
     }
 
-    fn declare(&mut self, frame: &mut Frame<'r>, pipe: &Pipe, value: &Value<'r>) -> Result<(), Error> {
+    fn declare(
+        &mut self,
+        frame: &mut Frame<'r>,
+        pipe: &Pipe,
+        value: &Value<'r>,
+    ) -> Result<(), Error> {
         let Decl { first, second, .. } = pipe.decl;
         for variable in [first, second].into_iter().flatten() {
             if variable.slot == u32::MAX {
@@ -107,10 +140,14 @@ impl<'r> Renderer<'r, '_> {
         command: &'r Command,
         last: Option<Value<'r>>,
     ) -> Result<Value<'r>, Error> {
-        let Some(head) = self.program.expr(command.head) else { return Ok(Value::Missing) };
+        let Some(head) = self.program.expr(command.head) else {
+            return Ok(Value::Missing);
+        };
         match head.kind {
             ExprKind::Function(id) => return self.call(frame, dot, id, command, last),
-            ExprKind::Field(path) => return self.chain(frame, dot, dot.clone(), path, command, last),
+            ExprKind::Field(path) => {
+                return self.chain(frame, dot, dot.clone(), path, command, last);
+            }
             ExprKind::Variable { variable, path } if !path.is_empty() => {
                 let receiver = frame.variable(variable.slot);
                 return self.chain(frame, dot, receiver, path, command, last);
@@ -122,7 +159,10 @@ impl<'r> Renderer<'r, '_> {
             _ => {}
         }
         if !command.args.is_empty() || last.is_some() {
-            let message = format!("can't give argument to non-function {}", frame.text(head.span));
+            let message = format!(
+                "can't give argument to non-function {}",
+                frame.text(head.span)
+            );
             return Err(frame.error(head.span, CallError::new(message)));
         }
         match head.kind {
@@ -132,8 +172,15 @@ impl<'r> Renderer<'r, '_> {
     }
 
     /// An operand without arguments.
-    fn operand(&mut self, frame: &mut Frame<'r>, dot: &Value<'r>, id: ExprId) -> Result<Value<'r>, Error> {
-        let Some(expr) = self.program.expr(id) else { return Ok(Value::Missing) };
+    fn operand(
+        &mut self,
+        frame: &mut Frame<'r>,
+        dot: &Value<'r>,
+        id: ExprId,
+    ) -> Result<Value<'r>, Error> {
+        let Some(expr) = self.program.expr(id) else {
+            return Ok(Value::Missing);
+        };
         match expr.kind {
             ExprKind::Dot => Ok(dot.clone()),
             ExprKind::Nil => Ok(Value::Nil),
@@ -157,10 +204,16 @@ impl<'r> Renderer<'r, '_> {
                 self.fields(frame, receiver, path, expr.span)
             }
             ExprKind::Function(id) => {
-                let command = Command { head: ExprId(0), args: Run::default(), span: expr.span };
+                let command = Command {
+                    head: ExprId(0),
+                    args: Run::default(),
+                    span: expr.span,
+                };
                 self.call(frame, dot, id, &command, None)
             }
-            ExprKind::Pipe(pipe) => self.deeper(frame, expr.span, |renderer, frame| renderer.pipe(frame, dot, pipe)),
+            ExprKind::Pipe(pipe) => self.deeper(frame, expr.span, |renderer, frame| {
+                renderer.pipe(frame, dot, pipe)
+            }),
         }
     }
 
@@ -174,7 +227,9 @@ impl<'r> Renderer<'r, '_> {
     ) -> Result<Value<'r>, Error> {
         let mut value = receiver;
         for name in path.of(&self.program.paths) {
-            value = self.field(frame.text(*name), &value).map_err(|error| frame.error(span, error))?;
+            value = self
+                .field(frame.text(*name), &value)
+                .map_err(|error| frame.error(span, error))?;
         }
         Ok(value)
     }
@@ -192,40 +247,66 @@ impl<'r> Renderer<'r, '_> {
         if command.args.is_empty() && last.is_none() {
             return self.fields(frame, receiver, path, command.span);
         }
-        let Some((method, before)) = path.of(&self.program.paths).split_last() else { return Ok(receiver) };
+        let Some((method, before)) = path.of(&self.program.paths).split_last() else {
+            return Ok(receiver);
+        };
         let fail = |frame: &Frame<'r>, error: CallError| frame.error(command.span, error);
         let mut value = receiver;
         for name in before {
-            value = self.field(frame.text(*name), &value).map_err(|error| fail(frame, error))?;
+            value = self
+                .field(frame.text(*name), &value)
+                .map_err(|error| fail(frame, error))?;
         }
         let name = frame.text(*method);
         match value {
             Value::Missing => return self.field(name, &value).map_err(|error| fail(frame, error)),
-            Value::Object(_) | Value::Shared(_) | Value::Native(_) | Value::Time(_) | Value::Int(..) => {}
+            Value::Object(_)
+            | Value::Shared(_)
+            | Value::Native(_)
+            | Value::Time(_)
+            | Value::Int(..) => {}
             Value::Map(ref map) if !map.is_any() && map.type_name() != "map[string]string" => {}
             Value::Map(_) => {
-                return Err(fail(frame, CallError::new(format!("{name} is not a method but has arguments"))));
+                return Err(fail(
+                    frame,
+                    CallError::new(format!("{name} is not a method but has arguments")),
+                ));
             }
             value => return Err(fail(frame, unknown_field(name, &value))),
         }
-        let signature = Signature { name, params: &[], variadic: Some(Type::Any) };
-        self.with_args(frame, dot, signature, command, last, |_, args| match methods::call(&value, name, args) {
-            Some(result) => result,
-            None if methods::field(&value, name).is_some() => {
-                Err(CallError::new(format!("{name} has arguments but cannot be invoked as function")))
-            }
-            None => Err(unknown_field(name, &value)),
-        })
+        let signature = Signature {
+            name,
+            params: &[],
+            variadic: Some(Type::Any),
+        };
+        self.with_args(
+            frame,
+            dot,
+            signature,
+            command,
+            last,
+            |_, args| match methods::call(&value, name, args) {
+                Some(result) => result,
+                None if methods::field(&value, name).is_some() => Err(CallError::new(format!(
+                    "{name} has arguments but cannot be invoked as function"
+                ))),
+                None => Err(unknown_field(name, &value)),
+            },
+        )
     }
 
     /// A field, an entry of a map or a method without arguments.
     fn field(&self, name: &str, receiver: &Value<'r>) -> Result<Value<'r>, CallError> {
         match receiver {
             Value::Missing => match self.cx.settings().missing_key {
-                MissingKey::Error => Err(CallError::new(format!("nil data; no entry for key `{name}`"))),
+                MissingKey::Error => Err(CallError::new(format!(
+                    "nil data; no entry for key `{name}`"
+                ))),
                 _ => Ok(Value::Missing),
             },
-            Value::Nil => Err(CallError::new(format!("nil pointer evaluating interface {{}}.{name}"))),
+            Value::Nil => Err(CallError::new(format!(
+                "nil pointer evaluating interface {{}}.{name}"
+            ))),
             Value::Map(map) => {
                 if !map.is_any()
                     && let Some(result) = methods::call(receiver, name, &[])
@@ -237,7 +318,9 @@ impl<'r> Renderer<'r, '_> {
                     None => match self.cx.settings().missing_key {
                         MissingKey::Default => Ok(Value::Missing),
                         MissingKey::Zero => Ok(map.zero()),
-                        MissingKey::Error => Err(CallError::new(format!("map has no entry for key `{name}`"))),
+                        MissingKey::Error => {
+                            Err(CallError::new(format!("map has no entry for key `{name}`")))
+                        }
                     },
                 }
             }
@@ -267,15 +350,37 @@ impl<'r> Renderer<'r, '_> {
             FunctionId::Builtin(index) => functions::builtin(index),
             FunctionId::Own(index) => return self.call_own(frame, dot, index, command, last),
         };
-        let Some(builtin) = builtin else { return Ok(Value::Missing) };
+        let Some(builtin) = builtin else {
+            return Ok(Value::Missing);
+        };
         match builtin.body {
-            Body::Value(body) => self
-                .with_args(frame, dot, builtin.into(), command, last, |renderer, args| body(&mut renderer.cx, args)),
-            Body::Text(body) => self.with_args(frame, dot, builtin.into(), command, last, |renderer, args| {
-                let mut buffer = renderer.cx.buffer();
-                body(&mut renderer.cx, args, &mut buffer)?;
-                Ok(Value::Str(renderer.cx.built(buffer)))
-            }),
+            Body::Value(body) => self.with_args(
+                frame,
+                dot,
+                builtin.into(),
+                command,
+                last,
+                |renderer, args| {
+                    let value = body(&mut renderer.cx, args)?;
+                    // Freeing a value recurses as deep as it is nested.
+                    if value.depth() > DEEPEST_VALUE {
+                        return Err("lists and maps are nested too deep".into());
+                    }
+                    Ok(value)
+                },
+            ),
+            Body::Text(body) => self.with_args(
+                frame,
+                dot,
+                builtin.into(),
+                command,
+                last,
+                |renderer, args| {
+                    let mut buffer = renderer.cx.buffer();
+                    body(&mut renderer.cx, args, &mut buffer)?;
+                    Ok(Value::Str(renderer.cx.built(buffer)))
+                },
+            ),
             Body::And => self.short_circuit(frame, dot, builtin, command, last, false),
             Body::Or => self.short_circuit(frame, dot, builtin, command, last, true),
         }
@@ -290,8 +395,14 @@ impl<'r> Renderer<'r, '_> {
         last: Option<Value<'r>>,
     ) -> Result<Value<'r>, Error> {
         let settings = self.cx.settings();
-        let Some((name, own)) = settings.own.get(usize::from(index)) else { return Ok(Value::Missing) };
-        let signature = Signature { name, params: &[], variadic: Some(Type::Any) };
+        let Some((name, own)) = settings.own.get(usize::from(index)) else {
+            return Ok(Value::Missing);
+        };
+        let signature = Signature {
+            name,
+            params: &[],
+            variadic: Some(Type::Any),
+        };
         self.with_args(frame, dot, signature, command, last, |_, args| own(args))
     }
 
@@ -306,7 +417,9 @@ impl<'r> Renderer<'r, '_> {
     ) -> Result<Value<'r>, Error> {
         let signature = Signature::from(builtin);
         let count = command.args.len() + usize::from(last.is_some());
-        signature.check(count).map_err(|error| frame.error(command.span, error))?;
+        signature
+            .check(count)
+            .map_err(|error| frame.error(command.span, error))?;
         let mut value = Value::Missing;
         for arg in command.args.of(&self.program.args) {
             value = self.arg(frame, dot, Type::Reflect, *arg)?;
@@ -328,7 +441,9 @@ impl<'r> Renderer<'r, '_> {
         call: impl FnOnce(&mut Self, &[Value<'r>]) -> Result<T, CallError>,
     ) -> Result<T, Error> {
         let count = command.args.len() + usize::from(last.is_some());
-        signature.check(count).map_err(|error| frame.error(command.span, error))?;
+        signature
+            .check(count)
+            .map_err(|error| frame.error(command.span, error))?;
         let mut few: [Value<'r>; FEW] = Default::default();
         let mut many = Vec::new();
         let args: &mut [Value<'r>] = if count <= FEW {
@@ -337,7 +452,11 @@ impl<'r> Renderer<'r, '_> {
             many.resize(count, Value::Missing);
             &mut many
         };
-        for (i, (place, arg)) in args.iter_mut().zip(command.args.of(&self.program.args)).enumerate() {
+        for (i, (place, arg)) in args
+            .iter_mut()
+            .zip(command.args.of(&self.program.args))
+            .enumerate()
+        {
             *place = self.arg(frame, dot, signature.param(i), *arg)?;
         }
         if let (Some(last), Some(place)) = (last, args.last_mut()) {
@@ -353,11 +472,22 @@ impl<'r> Renderer<'r, '_> {
     }
 
     /// An argument for a parameter of a type.
-    fn arg(&mut self, frame: &mut Frame<'r>, dot: &Value<'r>, wanted: Type, id: ExprId) -> Result<Value<'r>, Error> {
-        let Some(expr) = self.program.expr(id) else { return Ok(Value::Missing) };
+    fn arg(
+        &mut self,
+        frame: &mut Frame<'r>,
+        dot: &Value<'r>,
+        wanted: Type,
+        id: ExprId,
+    ) -> Result<Value<'r>, Error> {
+        let Some(expr) = self.program.expr(id) else {
+            return Ok(Value::Missing);
+        };
         let checked = match expr.kind {
             ExprKind::Nil => nil_of(wanted),
-            ExprKind::Bool(_) | ExprKind::Number(_) | ExprKind::Literal(_) | ExprKind::Escaped(_) => {
+            ExprKind::Bool(_)
+            | ExprKind::Number(_)
+            | ExprKind::Literal(_)
+            | ExprKind::Escaped(_) => {
                 if matches!(wanted, Type::Any | Type::Reflect) {
                     return self.operand(frame, dot, id);
                 }
@@ -372,24 +502,47 @@ impl<'r> Renderer<'r, '_> {
     }
 
     /// A literal takes the type of its parameter.
-    fn literal(&self, frame: &Frame<'r>, expr: &Expr, wanted: Type) -> Result<Value<'r>, CallError> {
+    fn literal(
+        &self,
+        frame: &Frame<'r>,
+        expr: &Expr,
+        wanted: Type,
+    ) -> Result<Value<'r>, CallError> {
         let value = match (expr.kind, wanted) {
             (ExprKind::Bool(b), Type::Bool) => Some(Value::Bool(b)),
             (ExprKind::Literal(span), Type::Str) => Some(Value::from(frame.text(span))),
-            (ExprKind::Escaped(id), Type::Str) => Some(Value::Str(self.constant(self.program.string(id)))),
-            (ExprKind::Number(id), Type::Int) => {
-                self.program.numbers.get(id.0 as usize).and_then(|number| number.int).map(Value::int)
+            (ExprKind::Escaped(id), Type::Str) => {
+                Some(Value::Str(self.constant(self.program.string(id))))
             }
+            (ExprKind::Number(id), Type::Int) => self
+                .program
+                .numbers
+                .get(id.0 as usize)
+                .and_then(|number| number.int)
+                .map(Value::int),
             (ExprKind::Number(id), Type::Uint32) => {
-                let number = self.program.numbers.get(id.0 as usize).and_then(|number| number.uint);
+                let number = self
+                    .program
+                    .numbers
+                    .get(id.0 as usize)
+                    .and_then(|number| number.uint);
                 number.map(|n| Value::Uint(n & 0xffff_ffff, crate::UintType::Uint32))
             }
-            (ExprKind::Number(id), Type::Float) => {
-                self.program.numbers.get(id.0 as usize).and_then(|number| number.float).map(Value::Float)
-            }
+            (ExprKind::Number(id), Type::Float) => self
+                .program
+                .numbers
+                .get(id.0 as usize)
+                .and_then(|number| number.float)
+                .map(Value::Float),
             _ => None,
         };
-        value.ok_or_else(|| CallError::new(format!("expected {}; found {}", wanted.name(), frame.text(expr.span))))
+        value.ok_or_else(|| {
+            CallError::new(format!(
+                "expected {}; found {}",
+                wanted.name(),
+                frame.text(expr.span)
+            ))
+        })
     }
 
     /// The value, if it can be passed as a parameter of this type.
@@ -398,11 +551,15 @@ impl<'r> Renderer<'r, '_> {
             (Value::Missing, Type::Any) => return Ok(Value::Nil),
             (Value::Missing, Type::Map | Type::List) => return nil_of(wanted),
             (Value::Map(map), Type::Any | Type::Reflect) if !matches!(map, Map::Owned(_)) => {
-                let Value::Map(map) = value else { return Ok(value) };
+                let Value::Map(map) = value else {
+                    return Ok(value);
+                };
                 return Ok(Value::Map(self.cx.current(map)));
             }
             (_, Type::Any | Type::Reflect) => true,
-            (Value::Str(_), Type::Str) | (Value::Bool(_), Type::Bool) | (Value::Float(_), Type::Float) => true,
+            (Value::Str(_), Type::Str)
+            | (Value::Bool(_), Type::Bool)
+            | (Value::Float(_), Type::Float) => true,
             (Value::Int(_, crate::IntType::Int), Type::Int) | (Value::Time(_), Type::Time) => true,
             (Value::Uint(_, crate::UintType::Uint32), Type::Uint32) => true,
             (Value::List(list), Type::List) => list.elem() == Elem::Any,
@@ -418,7 +575,10 @@ impl<'r> Renderer<'r, '_> {
         let name = wanted.name();
         Err(CallError::new(match value {
             Value::Missing => format!("invalid value; expected {name}"),
-            value => format!("wrong type for value; expected {name}; got {}", value.type_name()),
+            value => format!(
+                "wrong type for value; expected {name}; got {}",
+                value.type_name()
+            ),
         }))
     }
 }
@@ -428,10 +588,16 @@ fn nil_of<'r>(wanted: Type) -> Result<Value<'r>, CallError> {
         Type::Any | Type::Reflect => Ok(Value::Nil),
         Type::Map => Ok(Value::Map(Map::Nil)),
         Type::List => Ok(Value::List(List::nil(Elem::Any))),
-        _ => Err(CallError::new(format!("cannot assign nil to {}", wanted.name()))),
+        _ => Err(CallError::new(format!(
+            "cannot assign nil to {}",
+            wanted.name()
+        ))),
     }
 }
 
 fn unknown_field(name: &str, receiver: &Value<'_>) -> CallError {
-    CallError::new(format!("can't evaluate field {name} in type {}", receiver.type_name()))
+    CallError::new(format!(
+        "can't evaluate field {name} in type {}",
+        receiver.type_name()
+    ))
 }

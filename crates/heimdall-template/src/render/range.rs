@@ -14,14 +14,20 @@ impl<'r> Renderer<'r, '_> {
         otherwise: Run,
     ) -> Result<Flow, Error> {
         let value = self.pipe(frame, dot, id)?;
-        let Some(pipe) = self.program.pipe(id) else { return Ok(Flow::Next) };
-        let fail = |frame: &Frame<'r>, message: String| Err(frame.error(pipe.span, CallError::new(message)));
+        let Some(pipe) = self.program.pipe(id) else {
+            return Ok(Flow::Next);
+        };
+        let fail = |frame: &Frame<'r>, message: String| {
+            Err(frame.error(pipe.span, CallError::new(message)))
+        };
         let ran = match value {
             Value::Missing | Value::Nil => false,
             Value::List(list) => {
                 for index in 0..list.len() {
                     let element = list.get(index).unwrap_or_default();
-                    if self.iteration(frame, pipe, body, Value::int(index as i64), element)? == Flow::Break {
+                    if self.iteration(frame, pipe, body, Value::int(index as i64), element)?
+                        == Flow::Break
+                    {
                         break;
                     }
                 }
@@ -38,11 +44,16 @@ impl<'r> Renderer<'r, '_> {
                 ran
             }
             Value::Int(..) | Value::Uint(..) if pipe.decl.second.is_some() => {
-                return fail(frame, "can't iterate over an integer with more than one variable".into());
+                return fail(
+                    frame,
+                    "can't iterate over an integer with more than one variable".into(),
+                );
             }
             Value::Int(end, kind) => {
                 for n in 0..end {
-                    if self.iteration(frame, pipe, body, Value::Missing, Value::Int(n, kind))? == Flow::Break {
+                    if self.iteration(frame, pipe, body, Value::Missing, Value::Int(n, kind))?
+                        == Flow::Break
+                    {
                         break;
                     }
                 }
@@ -50,15 +61,26 @@ impl<'r> Renderer<'r, '_> {
             }
             Value::Uint(end, kind) => {
                 for n in 0..end {
-                    if self.iteration(frame, pipe, body, Value::Missing, Value::Uint(n, kind))? == Flow::Break {
+                    if self.iteration(frame, pipe, body, Value::Missing, Value::Uint(n, kind))?
+                        == Flow::Break
+                    {
                         break;
                     }
                 }
                 end > 0
             }
-            value => return fail(frame, format!("range can't iterate over {}", value.type_name())),
+            value => {
+                return fail(
+                    frame,
+                    format!("range can't iterate over {}", value.type_name()),
+                );
+            }
         };
-        if ran { Ok(Flow::Next) } else { self.nested(frame, dot, otherwise) }
+        if ran {
+            Ok(Flow::Next)
+        } else {
+            self.nested(frame, dot, otherwise)
+        }
     }
 
     fn iteration(

@@ -41,14 +41,22 @@ pub(crate) fn parse_float(text: &str) -> Option<f64> {
 fn parse_hex(text: &str) -> Option<f64> {
     let (negative, rest) = super::sign(text);
     let (mantissa, exponent) = rest.get(2..)?.split_once(['p', 'P'])?;
-    let exponent: i64 = if exponent.trim_start_matches(['+', '-']).is_empty() { return None } else { exponent.parse().ok()? };
+    let exponent: i64 = if exponent.trim_start_matches(['+', '-']).is_empty() {
+        return None;
+    } else {
+        exponent.parse().ok()?
+    };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     if whole.is_empty() && fraction.is_empty() {
         return None;
     }
     let mut value: u128 = 0;
     let mut scale = exponent;
-    for (digit, after_point) in whole.chars().map(|c| (c, false)).chain(fraction.chars().map(|c| (c, true))) {
+    for (digit, after_point) in whole
+        .chars()
+        .map(|c| (c, false))
+        .chain(fraction.chars().map(|c| (c, true)))
+    {
         let digit = digit.to_digit(16)?;
         if value >> 120 == 0 {
             value = value << 4 | u128::from(digit);
@@ -60,7 +68,9 @@ fn parse_hex(text: &str) -> Option<f64> {
         }
     }
     let magnitude = scale_exactly(value, scale);
-    magnitude.is_finite().then_some(if negative { -magnitude } else { magnitude })
+    magnitude
+        .is_finite()
+        .then_some(if negative { -magnitude } else { magnitude })
 }
 
 /// `value · 2^scale`, rounded once, half to even.
@@ -100,7 +110,12 @@ fn scale_exactly(value: u128, scale: i64) -> f64 {
 }
 
 /// Writes a number; a precision of `None` is the shortest that reads back.
-pub(crate) fn format_float(value: f64, format: FloatFormat, precision: Option<usize>, out: &mut String) {
+pub(crate) fn format_float(
+    value: f64,
+    format: FloatFormat,
+    precision: Option<usize>,
+    out: &mut String,
+) {
     if value.is_nan() {
         out.push_str("NaN");
         return;
@@ -122,7 +137,11 @@ pub(crate) fn format_float(value: f64, format: FloatFormat, precision: Option<us
         FloatFormat::Exponent | FloatFormat::General => {}
     }
     // Whole numbers of ordinary size are by far the most frequent.
-    if format == FloatFormat::General && precision.is_none() && value.fract() == 0.0 && value.abs() < 1e6 {
+    if format == FloatFormat::General
+        && precision.is_none()
+        && value.fract() == 0.0
+        && value.abs() < 1e6
+    {
         if value == 0.0 && value.is_sign_negative() {
             out.push('-');
         }
@@ -167,7 +186,11 @@ fn general(mantissa: &str, exponent: i32, precision: Option<usize>, out: &mut St
         None => 6,
         Some(precision) => {
             let wanted = precision.max(1);
-            if wanted > digits.len() && digits.len() as i32 > exponent { digits.len() } else { wanted }
+            if wanted > digits.len() && digits.len() as i32 > exponent {
+                digits.len()
+            } else {
+                wanted
+            }
         }
     };
     if negative {
@@ -176,7 +199,11 @@ fn general(mantissa: &str, exponent: i32, precision: Option<usize>, out: &mut St
     let count = digits.len() as i32;
     if exponent < -4 || exponent >= threshold as i32 {
         let (first, rest) = digits.split_at(1);
-        let mantissa = if rest.is_empty() { first.to_owned() } else { format!("{first}.{rest}") };
+        let mantissa = if rest.is_empty() {
+            first.to_owned()
+        } else {
+            format!("{first}.{rest}")
+        };
         with_exponent(&mantissa, exponent, out);
     } else if exponent < 0 {
         out.push_str("0.");
@@ -198,7 +225,11 @@ fn parts(value: f64) -> (u64, i32) {
     let bits = value.to_bits();
     let mantissa = bits & ((1 << 52) - 1);
     let biased = ((bits >> 52) & 0x7ff) as i32;
-    if biased == 0 { (mantissa, -1074) } else { (mantissa | 1 << 52, biased - 1075) }
+    if biased == 0 {
+        (mantissa, -1074)
+    } else {
+        (mantissa | 1 << 52, biased - 1075)
+    }
 }
 
 fn binary(value: f64, out: &mut String) {
@@ -236,11 +267,18 @@ pub(crate) fn hex_float(value: f64, precision: Option<usize>, upper: bool, out: 
     let fraction = format!("{:015x}", mantissa & ((1 << 60) - 1));
     let shown = match precision {
         None => fraction.trim_end_matches('0').to_owned(),
-        Some(precision) => format!("{fraction:0<precision$}").chars().take(precision).collect(),
+        Some(precision) => format!("{fraction:0<precision$}")
+            .chars()
+            .take(precision)
+            .collect(),
     };
     let point = if shown.is_empty() { "" } else { "." };
     let exponent_sign = if exponent < 0 { '-' } else { '+' };
-    let text = format!("{sign}0x{}{point}{shown}p{exponent_sign}{:02}", mantissa >> 60, exponent.unsigned_abs());
+    let text = format!(
+        "{sign}0x{}{point}{shown}p{exponent_sign}{:02}",
+        mantissa >> 60,
+        exponent.unsigned_abs()
+    );
     out.push_str(&if upper { text.to_uppercase() } else { text });
 }
 

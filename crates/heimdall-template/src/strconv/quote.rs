@@ -9,13 +9,21 @@ pub(crate) fn quote(bytes: &[u8], ascii: bool, out: &mut String) {
     out.push('"');
     let mut rest = bytes;
     loop {
-        let plain = rest.iter().position(|b| !matches!(b, b' '..=b'~') || matches!(b, b'"' | b'\\')).unwrap_or(rest.len());
+        let plain = rest
+            .iter()
+            .position(|b| !matches!(b, b' '..=b'~') || matches!(b, b'"' | b'\\'))
+            .unwrap_or(rest.len());
         let (head, tail) = rest.split_at(plain);
         out.push_str(std::str::from_utf8(head).unwrap_or_default());
-        let Some((c, width)) = utf8::decode(tail) else { break };
+        let Some((c, width)) = utf8::decode(tail) else {
+            break;
+        };
         match c {
             Some(c) => escape(c, '"', ascii, out),
-            None => put(out, format_args!("\\x{:02x}", tail.first().copied().unwrap_or_default())),
+            None => put(
+                out,
+                format_args!("\\x{:02x}", tail.first().copied().unwrap_or_default()),
+            ),
         }
         rest = tail.get(width..).unwrap_or_default();
     }

@@ -30,7 +30,11 @@ pub(crate) fn duration_text(nanos: i64) -> String {
 fn decimal(n: u64, unit: u64) -> String {
     let places = unit.ilog10() as usize;
     let fraction = format!("{:0places$}", n % unit);
-    let fraction = if unit == 1 { "" } else { fraction.trim_end_matches('0') };
+    let fraction = if unit == 1 {
+        ""
+    } else {
+        fraction.trim_end_matches('0')
+    };
     let point = if fraction.is_empty() { "" } else { "." };
     format!("{}{point}{fraction}", n / unit)
 }
@@ -53,7 +57,11 @@ pub(crate) fn parse_duration(text: &str) -> Option<i64> {
         total = total.checked_add(part).filter(|total| *total <= 1 << 63)?;
         rest = after;
     }
-    if negative { 0i64.checked_sub_unsigned(total) } else { i64::try_from(total).ok() }
+    if negative {
+        0i64.checked_sub_unsigned(total)
+    } else {
+        i64::try_from(total).ok()
+    }
 }
 
 fn quantity(text: &str) -> Option<(u64, &str)> {
@@ -66,7 +74,9 @@ fn quantity(text: &str) -> Option<(u64, &str)> {
     if whole.is_empty() && fraction.is_empty() {
         return None;
     }
-    let unit_end = rest.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(rest.len());
+    let unit_end = rest
+        .find(|c: char| c == '.' || c.is_ascii_digit())
+        .unwrap_or(rest.len());
     let (unit, rest) = rest.split_at(unit_end);
     let unit: u64 = match unit {
         "ns" => 1,
@@ -77,13 +87,19 @@ fn quantity(text: &str) -> Option<(u64, &str)> {
         "h" => 3600 * SECOND,
         _ => return None,
     };
-    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+    let whole: u64 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().ok()?
+    };
     let mut nanos = whole.checked_mul(unit).filter(|nanos| *nanos <= 1 << 63)?;
     if !fraction.is_empty() {
         // More digits than a float keeps say nothing any more.
         let kept = fraction.get(..fraction.len().min(18))?;
         let numerator: u64 = kept.parse().ok()?;
-        nanos = nanos.checked_add((numerator as f64 * (unit as f64 / 10f64.powi(kept.len() as i32))) as u64)?;
+        nanos = nanos.checked_add(
+            (numerator as f64 * (unit as f64 / 10f64.powi(kept.len() as i32))) as u64,
+        )?;
     }
     Some((nanos, rest))
 }

@@ -47,18 +47,32 @@ fn put(parts: &Parts, piece: Piece, out: &mut String) {
             (false, true) => "AM",
             (false, false) => "am",
         }),
-        Piece::ZoneName if parts.abbreviation.is_empty() || parts.abbreviation.starts_with(['+', '-']) => {
+        Piece::ZoneName
+            if parts.abbreviation.is_empty() || parts.abbreviation.starts_with(['+', '-']) =>
+        {
             unnamed(parts.offset, out);
         }
         Piece::ZoneName => out.push_str(&parts.abbreviation),
         Piece::Offset { z: true, .. } if parts.offset == 0 => out.push('Z'),
-        Piece::Offset { colons, parts: count, .. } => offset(parts.offset, colons, count, out),
-        Piece::Fraction { digits, trimmed, separator } => fraction(parts.nanos, digits, trimmed, separator, out),
+        Piece::Offset {
+            colons,
+            parts: count,
+            ..
+        } => offset(parts.offset, colons, count, out),
+        Piece::Fraction {
+            digits,
+            trimmed,
+            separator,
+        } => fraction(parts.nanos, digits, trimmed, separator, out),
     }
 }
 
 fn number(n: u32, zero: bool, out: &mut String) {
-    if zero { write(out, format_args!("{n:02}")) } else { write(out, format_args!("{n}")) }
+    if zero {
+        write(out, format_args!("{n:02}"))
+    } else {
+        write(out, format_args!("{n}"))
+    }
 }
 
 fn offset(seconds: i32, colons: bool, parts: u8, out: &mut String) {

@@ -5,34 +5,62 @@
 pub(super) enum Piece {
     LongMonth,
     ShortMonth,
-    Month { zero: bool },
+    Month {
+        zero: bool,
+    },
     LongWeekday,
     ShortWeekday,
-    Day { zero: bool, blank: bool },
-    YearDay { zero: bool },
+    Day {
+        zero: bool,
+        blank: bool,
+    },
+    YearDay {
+        zero: bool,
+    },
     Hour24,
-    Hour12 { zero: bool },
-    Minute { zero: bool },
-    Second { zero: bool },
+    Hour12 {
+        zero: bool,
+    },
+    Minute {
+        zero: bool,
+    },
+    Second {
+        zero: bool,
+    },
     LongYear,
     Year,
-    HalfDay { upper: bool },
+    HalfDay {
+        upper: bool,
+    },
     ZoneName,
     /// `Z` for UTC when `z`; then hours, and minutes and seconds with or without colons
-    Offset { z: bool, colons: bool, parts: u8 },
+    Offset {
+        z: bool,
+        colons: bool,
+        parts: u8,
+    },
     /// Digits behind the second: all of them, or without zeros at the end
-    Fraction { digits: usize, trimmed: bool, separator: char },
+    Fraction {
+        digits: usize,
+        trimmed: bool,
+        separator: char,
+    },
 }
 
 /// Splits the first piece off: what stands before it, the piece, and what follows.
 pub(super) fn next(layout: &str) -> Option<(&str, Piece, &str)> {
     let bytes = layout.as_bytes();
     for (at, byte) in bytes.iter().enumerate() {
-        if !matches!(byte, b'J' | b'M' | b'0'..=b'6' | b'_' | b'P' | b'p' | b'-' | b'Z' | b'.' | b',') {
+        if !matches!(
+            byte,
+            b'J' | b'M' | b'0'..=b'6' | b'_' | b'P' | b'p' | b'-' | b'Z' | b'.' | b','
+        ) {
             continue;
         }
         let rest = layout.get(at..)?;
-        let Some((piece, length)) = piece(rest, layout.get(..at)?) else { continue };
+        let Some((piece, length)) = piece(rest, layout.get(..at)?) else {
+            continue;
+        };
         // An underscore before a year belongs to the text.
         let lead = usize::from(rest.starts_with("_2006"));
         return Some((layout.get(..at + lead)?, piece, rest.get(length + lead..)?));
@@ -46,7 +74,13 @@ const FIXED: [(&str, Piece); 31] = [
     ("MST", Piece::ZoneName),
     ("002", Piece::YearDay { zero: true }),
     ("01", Piece::Month { zero: true }),
-    ("02", Piece::Day { zero: true, blank: false }),
+    (
+        "02",
+        Piece::Day {
+            zero: true,
+            blank: false,
+        },
+    ),
     ("03", Piece::Hour12 { zero: true }),
     ("04", Piece::Minute { zero: true }),
     ("05", Piece::Second { zero: true }),
@@ -54,9 +88,21 @@ const FIXED: [(&str, Piece); 31] = [
     ("15", Piece::Hour24),
     ("1", Piece::Month { zero: false }),
     ("2006", Piece::LongYear),
-    ("2", Piece::Day { zero: false, blank: false }),
+    (
+        "2",
+        Piece::Day {
+            zero: false,
+            blank: false,
+        },
+    ),
     ("__2", Piece::YearDay { zero: false }),
-    ("_2", Piece::Day { zero: false, blank: true }),
+    (
+        "_2",
+        Piece::Day {
+            zero: false,
+            blank: true,
+        },
+    ),
     ("3", Piece::Hour12 { zero: false }),
     ("4", Piece::Minute { zero: false }),
     ("5", Piece::Second { zero: false }),
@@ -89,7 +135,9 @@ fn piece(rest: &str, before: &str) -> Option<(Piece, usize)> {
     }
     for (text, piece) in [("Jan", Piece::ShortMonth), ("Mon", Piece::ShortWeekday)] {
         // `Janet` is a name.
-        let named = rest.get(3..).is_some_and(|after| after.starts_with(|c: char| c.is_ascii_lowercase()));
+        let named = rest
+            .get(3..)
+            .is_some_and(|after| after.starts_with(|c: char| c.is_ascii_lowercase()));
         if rest.starts_with(text) && !named {
             return Some((piece, text.len()));
         }
@@ -99,10 +147,25 @@ fn piece(rest: &str, before: &str) -> Option<(Piece, usize)> {
 
 fn fraction(rest: &str, _: &str) -> Option<(Piece, usize)> {
     let separator = rest.chars().next().filter(|c| matches!(c, '.' | ','))?;
-    let digit = rest.as_bytes().get(1).copied().filter(|b| matches!(b, b'0' | b'9'))?;
+    let digit = rest
+        .as_bytes()
+        .get(1)
+        .copied()
+        .filter(|b| matches!(b, b'0' | b'9'))?;
     let digits = rest.bytes().skip(1).take_while(|b| *b == digit).count();
-    if rest.as_bytes().get(1 + digits).is_some_and(u8::is_ascii_digit) {
+    if rest
+        .as_bytes()
+        .get(1 + digits)
+        .is_some_and(u8::is_ascii_digit)
+    {
         return None;
     }
-    Some((Piece::Fraction { digits, trimmed: digit == b'9', separator }, 1 + digits))
+    Some((
+        Piece::Fraction {
+            digits,
+            trimmed: digit == b'9',
+            separator,
+        },
+        1 + digits,
+    ))
 }

@@ -5,13 +5,33 @@ use crate::methods::{expect_args, str_arg};
 use crate::{CallError, IntType, Value};
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
-const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const WEEKDAYS: [&str; 7] = [
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+];
 
 pub(crate) fn month_name(month: i64) -> String {
-    let name = usize::try_from(month - 1).ok().and_then(|at| MONTHS.get(at));
+    let name = usize::try_from(month - 1)
+        .ok()
+        .and_then(|at| MONTHS.get(at));
     name.map_or_else(|| format!("%!Month({month})"), |name| (*name).to_owned())
 }
 
@@ -21,7 +41,10 @@ pub(crate) fn weekday_name(day: i64) -> String {
 }
 
 pub(super) fn month_of(name: &str) -> Option<u32> {
-    MONTHS.iter().position(|month| *month == name).map(|at| at as u32 + 1)
+    MONTHS
+        .iter()
+        .position(|month| *month == name)
+        .map(|at| at as u32 + 1)
 }
 
 pub(super) fn months() -> [&'static str; 12] {
@@ -33,9 +56,14 @@ pub(super) fn weekdays() -> [&'static str; 7] {
 }
 
 /// A method of `time.Time`; `None` when it has none of this name.
-pub(crate) fn method<'a>(time: Time, name: &str, args: &[Value<'a>]) -> Option<Result<Value<'a>, CallError>> {
+pub(crate) fn method<'a>(
+    time: Time,
+    name: &str,
+    args: &[Value<'a>],
+) -> Option<Result<Value<'a>, CallError>> {
     let wanted = match name {
-        "Format" | "Add" | "Sub" | "Before" | "After" | "Equal" | "Compare" | "Truncate" | "Round" => 1,
+        "Format" | "Add" | "Sub" | "Before" | "After" | "Equal" | "Compare" | "Truncate"
+        | "Round" => 1,
         "AddDate" => 3,
         _ => 0,
     };
@@ -59,11 +87,16 @@ pub(crate) fn method<'a>(time: Time, name: &str, args: &[Value<'a>]) -> Option<R
         "GoString" => Value::from(time.go_syntax()),
         "IsZero" => Value::Bool(time.seconds == super::YEAR_ONE && time.nanos == 0),
         "IsDST" => Value::Bool(false),
-        "Format" | "Add" | "Sub" | "Before" | "After" | "Equal" | "Compare" | "Truncate" | "Round" | "AddDate" => {
-            return Some(expect_args(name, args, wanted).and_then(|()| with_args(time, name, args)));
+        "Format" | "Add" | "Sub" | "Before" | "After" | "Equal" | "Compare" | "Truncate"
+        | "Round" | "AddDate" => {
+            return Some(
+                expect_args(name, args, wanted).and_then(|()| with_args(time, name, args)),
+            );
         }
         "Date" | "Clock" | "ISOWeek" | "Zone" => {
-            return Some(Err(CallError::new(format!("can't call method {name}: it has several results"))));
+            return Some(Err(CallError::new(format!(
+                "can't call method {name}: it has several results"
+            ))));
         }
         _ => return None,
     };
@@ -80,7 +113,9 @@ fn with_args<'a>(time: Time, name: &str, args: &[Value<'a>]) -> Result<Value<'a>
     }
     match (args.first(), name) {
         // A literal takes the type of the parameter.
-        (Some(Value::Int(n, IntType::Duration | IntType::Int)), "Add") => Ok(Value::Time(time.plus(*n))),
+        (Some(Value::Int(n, IntType::Duration | IntType::Int)), "Add") => {
+            Ok(Value::Time(time.plus(*n)))
+        }
         (Some(Value::Int(n, IntType::Duration | IntType::Int)), "Truncate" | "Round") => {
             let total = time.since(&Time::zero());
             let rounded = match (*n, name) {
@@ -91,12 +126,18 @@ fn with_args<'a>(time: Time, name: &str, args: &[Value<'a>]) -> Result<Value<'a>
             Ok(Value::Time(time.plus(rounded - total)))
         }
         (Some(Value::Time(other)), "Sub") => Ok(Value::Int(time.since(other), IntType::Duration)),
-        (Some(Value::Time(other)), "Before") => Ok(Value::Bool(time.total_nanos() < other.total_nanos())),
-        (Some(Value::Time(other)), "After") => Ok(Value::Bool(time.total_nanos() > other.total_nanos())),
-        (Some(Value::Time(other)), "Equal") => Ok(Value::Bool(time.total_nanos() == other.total_nanos())),
-        (Some(Value::Time(other)), "Compare") => {
-            Ok(Value::int(time.total_nanos().cmp(&other.total_nanos()) as i64))
+        (Some(Value::Time(other)), "Before") => {
+            Ok(Value::Bool(time.total_nanos() < other.total_nanos()))
         }
+        (Some(Value::Time(other)), "After") => {
+            Ok(Value::Bool(time.total_nanos() > other.total_nanos()))
+        }
+        (Some(Value::Time(other)), "Equal") => {
+            Ok(Value::Bool(time.total_nanos() == other.total_nanos()))
+        }
+        (Some(Value::Time(other)), "Compare") => Ok(Value::int(
+            time.total_nanos().cmp(&other.total_nanos()) as i64,
+        )),
         _ => Err(wrong()),
     }
 }
@@ -109,7 +150,14 @@ fn add_date<'a>(time: Time, args: &[Value<'a>]) -> Result<Value<'a>, CallError> 
     let parts = time.parts();
     let month = i64::from(parts.month) - 1 + months;
     let year = parts.year + years + month.div_euclid(12);
-    let start = seconds_of(year, month.rem_euclid(12) as u32 + 1, 1, parts.hour, parts.minute, parts.second);
+    let start = seconds_of(
+        year,
+        month.rem_euclid(12) as u32 + 1,
+        1,
+        parts.hour,
+        parts.minute,
+        parts.second,
+    );
     let days = i64::from(parts.day) - 1 + days;
     let seconds = start.saturating_add(days.saturating_mul(86_400)) - i64::from(parts.offset);
     Ok(Value::Time(Time { seconds, ..time }))

@@ -32,7 +32,9 @@ pub(super) fn parse(layout: &str, text: &str) -> Result<Time, String> {
     if skip(rest, layout_rest) != Some("") {
         return Err(fail());
     }
-    fields.time().ok_or_else(|| format!("parsing time `{text}`: out of range"))
+    fields
+        .time()
+        .ok_or_else(|| format!("parsing time `{text}`: out of range"))
 }
 
 /// Passes the text between pieces; one blank there stands for any number of them.
@@ -73,7 +75,11 @@ fn digits(text: &str, count: usize) -> Option<(u32, &str)> {
 }
 
 /// The name that the text begins with, in any case.
-fn name<'t>(text: &'t str, names: &[&'static str], length: usize) -> Option<(&'static str, &'t str)> {
+fn name<'t>(
+    text: &'t str,
+    names: &[&'static str],
+    length: usize,
+) -> Option<(&'static str, &'t str)> {
     names.iter().find_map(|name| {
         let wanted = name.get(..length.min(name.len()))?;
         let (start, rest) = text.split_at_checked(wanted.len())?;
@@ -94,7 +100,11 @@ fn read<'t>(fields: &mut Fields, piece: Piece, text: &'t str, after: &str) -> Op
             rest
         }
         Piece::LongMonth | Piece::ShortMonth => {
-            let length = if piece == Piece::LongMonth { usize::MAX } else { 3 };
+            let length = if piece == Piece::LongMonth {
+                usize::MAX
+            } else {
+                3
+            };
             let (month, rest) = name(text, &months(), length)?;
             fields.month = month_of(month);
             rest
@@ -108,13 +118,21 @@ fn read<'t>(fields: &mut Fields, piece: Piece, text: &'t str, after: &str) -> Op
             rest
         }
         Piece::Day { zero, blank } => {
-            let text = if blank { text.strip_prefix(' ').unwrap_or(text) } else { text };
+            let text = if blank {
+                text.strip_prefix(' ').unwrap_or(text)
+            } else {
+                text
+            };
             let (day, rest) = number(text, zero)?;
             fields.day = Some(day);
             rest
         }
         Piece::YearDay { zero } => {
-            let trimmed = if zero { text } else { text.trim_start_matches(' ') };
+            let trimmed = if zero {
+                text
+            } else {
+                text.trim_start_matches(' ')
+            };
             let (day, rest) = digits(trimmed, 3 - (text.len() - trimmed.len()).min(2))?;
             fields.year_day = Some(day);
             rest
@@ -141,19 +159,39 @@ fn read<'t>(fields: &mut Fields, piece: Piece, text: &'t str, after: &str) -> Op
             fields.second = Some(second).filter(|second| *second < 60)?;
             // Digits behind the second are read even when the layout has none.
             let has_own = matches!(layout::next(after), Some(("", Piece::Fraction { .. }, _)));
-            let digits = rest.strip_prefix(['.', ',']).map_or(0, |r| r.bytes().take_while(u8::is_ascii_digit).count());
-            if has_own || digits == 0 { rest } else { fraction(fields, rest, digits)? }
+            let digits = rest
+                .strip_prefix(['.', ','])
+                .map_or(0, |r| r.bytes().take_while(u8::is_ascii_digit).count());
+            if has_own || digits == 0 {
+                rest
+            } else {
+                fraction(fields, rest, digits)?
+            }
         }
         Piece::HalfDay { .. } => {
             let (half, rest) = text.split_at_checked(2)?;
-            let wanted = if matches!(piece, Piece::HalfDay { upper: true }) { ["AM", "PM"] } else { ["am", "pm"] };
+            let wanted = if matches!(piece, Piece::HalfDay { upper: true }) {
+                ["AM", "PM"]
+            } else {
+                ["am", "pm"]
+            };
             fields.afternoon = Some(wanted.iter().position(|name| *name == half)? == 1);
             rest
         }
-        Piece::Fraction { digits, trimmed: false, .. } => fraction(fields, text, digits)?,
+        Piece::Fraction {
+            digits,
+            trimmed: false,
+            ..
+        } => fraction(fields, text, digits)?,
         Piece::Fraction { .. } => {
-            let digits = text.strip_prefix(['.', ',']).map_or(0, |r| r.bytes().take_while(u8::is_ascii_digit).count());
-            if digits == 0 { text } else { fraction(fields, text, digits)? }
+            let digits = text
+                .strip_prefix(['.', ','])
+                .map_or(0, |r| r.bytes().take_while(u8::is_ascii_digit).count());
+            if digits == 0 {
+                text
+            } else {
+                fraction(fields, text, digits)?
+            }
         }
         Piece::Offset { z: true, .. } if text.starts_with('Z') => {
             fields.zone = Some(Zone::Utc);
@@ -170,7 +208,11 @@ fn fraction<'t>(fields: &mut Fields, text: &'t str, count: usize) -> Option<&'t 
     if !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let nanos: String = digits.chars().chain(std::iter::repeat('0')).take(9).collect();
+    let nanos: String = digits
+        .chars()
+        .chain(std::iter::repeat('0'))
+        .take(9)
+        .collect();
     fields.nanos = nanos.parse().ok()?;
     Some(rest)
 }
@@ -205,7 +247,11 @@ fn zone_name<'t>(fields: &mut Fields, text: &'t str) -> Option<&'t str> {
         fields.zone = Some(Zone::Utc);
         return Some(rest);
     }
-    let capitals = text.bytes().take(6).take_while(u8::is_ascii_uppercase).count();
+    let capitals = text
+        .bytes()
+        .take(6)
+        .take_while(u8::is_ascii_uppercase)
+        .count();
     let length = match capitals {
         3 => 3,
         4 if text.as_bytes().get(3) == Some(&b'T') || text.starts_with("WITA") => 4,
@@ -216,9 +262,15 @@ fn zone_name<'t>(fields: &mut Fields, text: &'t str) -> Option<&'t str> {
     if name == "GMT" && rest.starts_with(['+', '-']) {
         let sign_and_digits = 1 + rest.bytes().skip(1).take_while(u8::is_ascii_digit).count();
         let (hours, after) = rest.split_at(sign_and_digits);
-        let hours: i32 = hours.parse().ok().filter(|hours| (-23..=23).contains(hours))?;
+        let hours: i32 = hours
+            .parse()
+            .ok()
+            .filter(|hours| (-23..=23).contains(hours))?;
         fields.zone_name = Some(format!("GMT{hours:+}"));
-        fields.zone = Some(Zone::Fixed(hours * 3600, Abbreviation::new(&format!("GMT{hours:+}"))));
+        fields.zone = Some(Zone::Fixed(
+            hours * 3600,
+            Abbreviation::new(&format!("GMT{hours:+}")),
+        ));
         return Some(after);
     }
     fields.zone_name = Some(name.to_owned());
@@ -241,7 +293,9 @@ impl Fields {
         let mut day = self.day;
         if let Some(year_day) = self.year_day {
             let (from_month, from_day) = month_and_day(year_day, year)?;
-            if month.is_some_and(|month| month != from_month) || day.is_some_and(|day| day != from_day) {
+            if month.is_some_and(|month| month != from_month)
+                || day.is_some_and(|day| day != from_day)
+            {
                 return None;
             }
             (month, day) = (Some(from_month), Some(from_day));
@@ -257,13 +311,23 @@ impl Fields {
         };
         let seconds = seconds_of(year, month, day, hour, self.minute, self.second);
         let zone = match (self.zone, self.zone_name) {
-            (Some(Zone::Fixed(offset, _)), Some(name)) => Zone::Fixed(offset, Abbreviation::new(&name)),
+            (Some(Zone::Fixed(offset, _)), Some(name)) => {
+                Zone::Fixed(offset, Abbreviation::new(&name))
+            }
             (Some(zone), _) => zone,
             (None, Some(name)) => Zone::Fixed(0, Abbreviation::new(&name)),
             (None, None) => Zone::Utc,
         };
-        let offset = if let Zone::Fixed(offset, _) = zone { offset } else { 0 };
-        Some(Time { seconds: seconds - i64::from(offset), nanos: self.nanos, zone })
+        let offset = if let Zone::Fixed(offset, _) = zone {
+            offset
+        } else {
+            0
+        };
+        Some(Time {
+            seconds: seconds - i64::from(offset),
+            nanos: self.nanos,
+            zone,
+        })
     }
 }
 

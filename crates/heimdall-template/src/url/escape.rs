@@ -21,7 +21,10 @@ fn stays(byte: u8, part: Escaping) -> bool {
     }
     match part {
         Escaping::Query => false,
-        Escaping::Path => matches!(byte, b'$' | b'&' | b'+' | b',' | b'/' | b':' | b';' | b'=' | b'@'),
+        Escaping::Path => matches!(
+            byte,
+            b'$' | b'&' | b'+' | b',' | b'/' | b':' | b';' | b'=' | b'@'
+        ),
         Escaping::User => matches!(byte, b'$' | b'&' | b'+' | b',' | b';' | b'='),
         Escaping::Fragment => b"$&+,/:;=?@!()*".contains(&byte),
         Escaping::Host | Escaping::Zone => b"!$&'()*+,;=:[]<>\"".contains(&byte),
@@ -37,7 +40,11 @@ pub(crate) fn escape(bytes: &[u8], part: Escaping) -> String {
         } else if byte == b' ' && part == Escaping::Query {
             out.push('+');
         } else {
-            let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0').to_ascii_uppercase();
+            let digit = |nibble: u8| {
+                char::from_digit(nibble.into(), 16)
+                    .unwrap_or('0')
+                    .to_ascii_uppercase()
+            };
             out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
         }
     }
@@ -51,7 +58,9 @@ pub(crate) fn query_escape(bytes: &[u8], out: &mut dyn Sink) -> Result<(), CallE
 
 /// Whether a text can be the encoding of something in this part.
 pub(super) fn valid(bytes: &[u8], part: Escaping) -> bool {
-    bytes.iter().all(|byte| b"!$&'()*+,;=:@[]%".contains(byte) || stays(*byte, part))
+    bytes
+        .iter()
+        .all(|byte| b"!$&'()*+,;=:@[]%".contains(byte) || stays(*byte, part))
 }
 
 /// The bytes without escapes.
@@ -71,7 +80,9 @@ pub(crate) fn unescape(text: &str, part: Escaping) -> Result<Vec<u8>, UrlError> 
                 let refused = match part {
                     // Only bytes that are not ASCII may be escaped in a host, and the percent sign.
                     Escaping::Host => high < 8 && value != b'%',
-                    Escaping::Zone => value != b'%' && value != b' ' && !stays(value, Escaping::Host),
+                    Escaping::Zone => {
+                        value != b'%' && value != b' ' && !stays(value, Escaping::Host)
+                    }
                     _ => false,
                 };
                 if refused {
@@ -81,7 +92,10 @@ pub(crate) fn unescape(text: &str, part: Escaping) -> Result<Vec<u8>, UrlError> 
             }
             b'+' if part == Escaping::Query => out.push(b' '),
             byte if in_host && byte.is_ascii() && !stays(byte, part) => {
-                return Err(UrlError(format!("invalid character `{}` in host name", char::from(byte))));
+                return Err(UrlError(format!(
+                    "invalid character `{}` in host name",
+                    char::from(byte)
+                )));
             }
             byte => out.push(byte),
         }

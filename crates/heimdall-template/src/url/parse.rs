@@ -48,11 +48,16 @@ fn parse_before_fragment(url: &mut Url, text: &str) -> Result<(), UrlError> {
             url.opaque = rest.into();
             return Ok(());
         }
-        if rest.split('/').next().is_some_and(|segment| segment.contains(':')) {
+        if rest
+            .split('/')
+            .next()
+            .is_some_and(|segment| segment.contains(':'))
+        {
             return refuse("first path segment in URL cannot contain colon");
         }
     }
-    let has_authority = rest.starts_with("//") && (!url.scheme.is_empty() || !rest.starts_with("///"));
+    let has_authority =
+        rest.starts_with("//") && (!url.scheme.is_empty() || !rest.starts_with("///"));
     if has_authority {
         let after = rest.strip_prefix("//").unwrap_or(rest);
         let (authority, path) = after.split_at(after.find('/').unwrap_or(after.len()));
@@ -97,12 +102,18 @@ fn parse_authority(url: &mut Url, authority: &str) -> Result<(), UrlError> {
         Some((username, password)) => (username, Some(decoded(password, Escaping::User)?)),
         None => (user, None),
     };
-    url.user = Some(Userinfo { username: decoded(username, Escaping::User)?, password });
+    url.user = Some(Userinfo {
+        username: decoded(username, Escaping::User)?,
+        password,
+    });
     Ok(())
 }
 
 fn valid_port(port: &str) -> bool {
-    port.is_empty() || port.strip_prefix(':').is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
+    port.is_empty()
+        || port
+            .strip_prefix(':')
+            .is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn parse_host(scheme: &str, host: &str) -> Result<String, UrlError> {
@@ -115,11 +126,20 @@ fn parse_host(scheme: &str, host: &str) -> Result<String, UrlError> {
                 Some(_) if !matches!(scheme, "http" | "https") => host.rfind(':'),
                 first => first,
             };
-            let port = colon.and_then(|colon| host.get(colon..)).unwrap_or_default();
-            return if valid_port(port) { decoded(host, Escaping::Host) } else { refuse("invalid port after host") };
+            let port = colon
+                .and_then(|colon| host.get(colon..))
+                .unwrap_or_default();
+            return if valid_port(port) {
+                decoded(host, Escaping::Host)
+            } else {
+                refuse("invalid port after host")
+            };
         }
     }
-    let Some((address, port)) = host.strip_prefix('[').and_then(|host| host.rsplit_once(']')) else {
+    let Some((address, port)) = host
+        .strip_prefix('[')
+        .and_then(|host| host.rsplit_once(']'))
+    else {
         return refuse("missing ']' in host");
     };
     if !valid_port(port) {
@@ -132,7 +152,9 @@ fn parse_host(scheme: &str, host: &str) -> Result<String, UrlError> {
         }
         None => decoded(address, Escaping::Host)?,
     };
-    let (plain, zone) = address.split_once('%').map_or((address.as_str(), None), |(a, z)| (a, Some(z)));
+    let (plain, zone) = address
+        .split_once('%')
+        .map_or((address.as_str(), None), |(a, z)| (a, Some(z)));
     if plain.parse::<Ipv6Addr>().is_err() || zone == Some("") {
         return refuse("invalid host");
     }

@@ -22,6 +22,8 @@ pub struct OwnedList<'a> {
     items: Rc<[Value<'a>]>,
     elem: Elem,
     nil: bool,
+    /// How deep containers are nested in it.
+    depth: u16,
 }
 
 /// The element type of a slice.
@@ -48,12 +50,28 @@ impl Elem {
 
 impl<'a> List<'a> {
     pub(crate) fn owned(items: Vec<Value<'a>>, elem: Elem) -> Self {
-        Self::Owned(OwnedList { items: items.into(), elem, nil: false })
+        let nested = elem != Elem::Str && elem != Elem::Int;
+        let inner = if nested {
+            items.iter().map(Value::depth).max().unwrap_or(0)
+        } else {
+            0
+        };
+        Self::Owned(OwnedList {
+            items: items.into(),
+            elem,
+            nil: false,
+            depth: inner.saturating_add(1),
+        })
     }
 
     /// The `nil` slice, which prints like an empty one but is `null` in JSON.
     pub(crate) fn nil(elem: Elem) -> Self {
-        Self::Owned(OwnedList { items: Rc::new([]), elem, nil: true })
+        Self::Owned(OwnedList {
+            items: Rc::new([]),
+            elem,
+            nil: true,
+            depth: 1,
+        })
     }
 
     pub(crate) fn texts(items: impl IntoIterator<Item = Text<'a>>) -> Self {
@@ -93,6 +111,13 @@ impl<'a> List<'a> {
             Self::Json(_) => Elem::Any,
             Self::Strings(_) => Elem::Str,
             Self::Owned(list) => list.elem,
+        }
+    }
+
+    pub(crate) fn depth(&self) -> u16 {
+        match self {
+            Self::Json(_) | Self::Strings(_) => 1,
+            Self::Owned(list) => list.depth,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Go's maps with string keys.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -25,6 +25,8 @@ pub enum Map<'a> {
 pub struct Dict<'a> {
     kind: MapType,
     entries: RefCell<BTreeMap<Text<'a>, Value<'a>>>,
+    /// How deep containers are nested in it.
+    depth: Cell<u16>,
 }
 
 /// Go's map types that functions make.
@@ -58,7 +60,12 @@ impl MapType {
 
 impl<'a> Dict<'a> {
     pub(crate) fn new(kind: MapType, entries: BTreeMap<Text<'a>, Value<'a>>) -> Self {
-        Self { kind, entries: RefCell::new(entries) }
+        let inner = entries.values().map(Value::depth).max().unwrap_or(0);
+        Self {
+            kind,
+            entries: RefCell::new(entries),
+            depth: Cell::new(inner.saturating_add(1)),
+        }
     }
 
     pub(crate) fn kind(&self) -> MapType {
@@ -66,6 +73,8 @@ impl<'a> Dict<'a> {
     }
 
     pub(crate) fn insert(&self, key: Text<'a>, value: Value<'a>) {
+        self.depth
+            .set(self.depth.get().max(value.depth().saturating_add(1)));
         self.entries.borrow_mut().insert(key, value);
     }
 
@@ -117,10 +126,22 @@ impl<'a> Map<'a> {
     /// The entries in the order of their keys, as Go's `range` and `fmt` show them.
     pub fn entries(&self) -> Vec<(Text<'a>, Value<'a>)> {
         let mut entries: Vec<(Text<'a>, Value<'a>)> = match self {
-            Self::Json(map) => map.iter().map(|(key, value)| (Text::from(key.as_str()), Value::from(value))).collect(),
-            Self::Borrowed(map) => map.entries().into_iter().map(|(key, value)| (Text::from(key), value)).collect(),
+            Self::Json(map) => map
+                .iter()
+                .map(|(key, value)| (Text::from(key.as_str()), Value::from(value)))
+                .collect(),
+            Self::Borrowed(map) => map
+                .entries()
+                .into_iter()
+                .map(|(key, value)| (Text::from(key), value))
+                .collect(),
             Self::Owned(dict) => {
-                return dict.entries.borrow().iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+                return dict
+                    .entries
+                    .borrow()
+                    .iter()
+                    .map(|(key, value)| (key.clone(), value.clone()))
+                    .collect();
             }
             Self::Nil => return Vec::new(),
         };
@@ -129,6 +150,13 @@ impl<'a> Map<'a> {
             entries.sort_by(|a, b| a.0.cmp(&b.0));
         }
         entries
+    }
+
+    pub(crate) fn depth(&self) -> u16 {
+        match self {
+            Self::Owned(dict) => dict.depth.get(),
+            _ => 1,
+        }
     }
 
     pub(crate) fn is_nil(&self) -> bool {
@@ -152,7 +180,9 @@ impl<'a> Map<'a> {
     pub(crate) fn zero(&self) -> Value<'a> {
         match self.type_name() {
             "map[string]string" => Value::Str(Text::EMPTY),
-            "map[string][]string" | "url.Values" | "http.Header" => Value::List(List::nil(Elem::Str)),
+            "map[string][]string" | "url.Values" | "http.Header" => {
+                Value::List(List::nil(Elem::Str))
+            }
             _ => Value::Nil,
         }
     }

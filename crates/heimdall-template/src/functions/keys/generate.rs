@@ -6,8 +6,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
 };
 use ring::digest;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
@@ -75,8 +75,14 @@ impl TryCryptoRng for Stream {}
 
 fn pem(label: &str, der: &[u8]) -> String {
     let text = STANDARD.encode(der);
-    let lines: Vec<&str> = (0..text.len()).step_by(64).filter_map(|at| text.get(at..text.len().min(at + 64))).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+    let lines: Vec<&str> = (0..text.len())
+        .step_by(64)
+        .filter_map(|at| text.get(at..text.len().min(at + 64)))
+        .collect();
+    format!(
+        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
+        lines.join("\n")
+    )
 }
 
 /// The label and contents of the first block.
@@ -101,33 +107,55 @@ fn der(tag: u8, content: &[u8]) -> Vec<u8> {
 
 const P256: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 const EC_PUBLIC_KEY: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
-const ED25519: &[u8] = &[0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+const ED25519: &[u8] = &[
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
 
 /// A P-256 key in the form of RFC 5915, with the curve in it.
 fn ec_key() -> Result<Vec<u8>, CallError> {
     // ring makes keys with its own source of randomness only.
     let rng = ring::rand::SystemRandom::new();
-    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &rng).map_err(failed)?;
+    let pkcs8 =
+        EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &rng).map_err(failed)?;
     // ring's document is of fixed shape: 36 bytes before the secret, 5 between it and the 65 of the public point.
-    let secret = pkcs8.as_ref().get(36..68).ok_or("unexpected key document")?;
-    let public = pkcs8.as_ref().get(73..138).ok_or("unexpected key document")?;
+    let secret = pkcs8
+        .as_ref()
+        .get(36..68)
+        .ok_or("unexpected key document")?;
+    let public = pkcs8
+        .as_ref()
+        .get(73..138)
+        .ok_or("unexpected key document")?;
     let mut bits = vec![0];
     bits.extend_from_slice(public);
-    let parts = [der(0x02, &[1]), der(0x04, secret), der(0xa0, P256), der(0xa1, &der(0x03, &bits))].concat();
+    let parts = [
+        der(0x02, &[1]),
+        der(0x04, secret),
+        der(0xa0, P256),
+        der(0xa1, &der(0x03, &bits)),
+    ]
+    .concat();
     Ok(der(0x30, &parts))
 }
 
 pub(crate) fn gen_private_key<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
     let kind = convert::text(args, 0).to_lossy();
     Ok(Value::from(match &*kind {
-        "" | "rsa" => rsa_key(cx, 4096)?.to_pkcs1_pem(LineEnding::LF).map_err(failed)?.to_string(),
+        "" | "rsa" => rsa_key(cx, 4096)?
+            .to_pkcs1_pem(LineEnding::LF)
+            .map_err(failed)?
+            .to_string(),
         "ecdsa" => pem("EC PRIVATE KEY", &ec_key()?),
         "ed25519" => {
             let mut seed = [0; 32];
             cx.fill(&mut seed)?;
             pem("PRIVATE KEY", &[ED25519, &seed].concat())
         }
-        "dsa" => return Err("keys of the type `dsa` are not made here: the standard withdrew them".into()),
+        "dsa" => {
+            return Err(
+                "keys of the type `dsa` are not made here: the standard withdrew them".into(),
+            );
+        }
         kind => format!("Unknown type {kind}"),
     }))
 }
@@ -149,7 +177,10 @@ fn key_pair(text: &str) -> Result<KeyPair, CallError> {
         }
         "EC PRIVATE KEY" => {
             let algorithm = der(0x30, &[EC_PUBLIC_KEY, P256].concat());
-            der(0x30, &[der(0x02, &[0]), algorithm, der(0x04, &content)].concat())
+            der(
+                0x30,
+                &[der(0x02, &[0]), algorithm, der(0x04, &content)].concat(),
+            )
         }
         label => return Err(CallError::new(format!("invalid private key type {label}"))),
     };
@@ -157,7 +188,10 @@ fn key_pair(text: &str) -> Result<KeyPair, CallError> {
 }
 
 fn new_key(cx: &mut Context<'_>) -> Result<String, CallError> {
-    Ok(rsa_key(cx, 2048)?.to_pkcs1_pem(LineEnding::LF).map_err(failed)?.to_string())
+    Ok(rsa_key(cx, 2048)?
+        .to_pkcs1_pem(LineEnding::LF)
+        .map_err(failed)?
+        .to_string())
 }
 
 fn named(name: &str) -> DistinguishedName {
@@ -167,37 +201,71 @@ fn named(name: &str) -> DistinguishedName {
 }
 
 fn texts(value: &Value<'_>) -> Result<Vec<String>, CallError> {
-    let Value::List(list) = value else { return Ok(Vec::new()) };
+    let Value::List(list) = value else {
+        return Ok(Vec::new());
+    };
     list.iter()
-        .map(|item| item.as_str().map(str::to_owned).ok_or_else(|| CallError::new("error parsing: not a string")))
+        .map(|item| {
+            item.as_str()
+                .map(str::to_owned)
+                .ok_or_else(|| CallError::new("error parsing: not a string"))
+        })
         .collect()
 }
 
 /// What all of sprig's certificates have in common.
-fn params(cx: &Context<'_>, name: &str, days: i64, ips: &[String], names: &[String]) -> Result<CertificateParams, CallError> {
+fn params(
+    cx: &Context<'_>,
+    name: &str,
+    days: i64,
+    ips: &[String],
+    names: &[String],
+) -> Result<CertificateParams, CallError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = named(name);
     let now = cx.system_now()?;
-    let lifetime = Duration::from_secs(days.unsigned_abs().saturating_mul(86_400).min(100 * 365 * 86_400));
+    let lifetime = Duration::from_secs(
+        days.unsigned_abs()
+            .saturating_mul(86_400)
+            .min(100 * 365 * 86_400),
+    );
     params.not_before = now.into();
-    params.not_after = if days < 0 { now - lifetime } else { now + lifetime }.into();
+    params.not_after = if days < 0 {
+        now - lifetime
+    } else {
+        now + lifetime
+    }
+    .into();
     let mut serial = [0; 16];
     cx.fill(&mut serial)?;
     params.serial_number = Some(SerialNumber::from_slice(&serial));
-    params.key_usages = vec![KeyUsagePurpose::KeyEncipherment, KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    params.key_usages = vec![
+        KeyUsagePurpose::KeyEncipherment,
+        KeyUsagePurpose::DigitalSignature,
+    ];
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
     for ip in ips {
-        let address = ip.parse().map_err(|_| CallError::new(format!("error parsing ip: {ip}")))?;
+        let address = ip
+            .parse()
+            .map_err(|_| CallError::new(format!("error parsing ip: {ip}")))?;
         params.subject_alt_names.push(SanType::IpAddress(address));
     }
     for name in names {
-        params.subject_alt_names.push(SanType::DnsName(name.as_str().try_into().map_err(failed)?));
+        params
+            .subject_alt_names
+            .push(SanType::DnsName(name.as_str().try_into().map_err(failed)?));
     }
     Ok(params)
 }
 
 fn answer<'a>(certificate: String, key: String) -> Value<'a> {
-    Value::Native(Native::Certificate(std::rc::Rc::new(Certificate { certificate, key })))
+    Value::Native(Native::Certificate(std::rc::Rc::new(Certificate {
+        certificate,
+        key,
+    })))
 }
 
 fn authority<'a>(cx: &mut Context<'a>, args: &[Value<'a>], key: String) -> Answer<'a> {
@@ -221,11 +289,19 @@ pub(crate) fn gen_ca_with_key<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> A
 /// Name, addresses, names and days of a certificate.
 fn leaf(cx: &Context<'_>, args: &[Value<'_>]) -> Result<CertificateParams, CallError> {
     let (ips, names) = (texts(arg(args, 1))?, texts(arg(args, 2))?);
-    params(cx, &convert::text(args, 0).to_lossy(), convert::int(args, 3), &ips, &names)
+    params(
+        cx,
+        &convert::text(args, 0).to_lossy(),
+        convert::int(args, 3),
+        &ips,
+        &names,
+    )
 }
 
 fn self_signed<'a>(cx: &mut Context<'a>, args: &[Value<'a>], key: String) -> Answer<'a> {
-    let certificate = leaf(cx, args)?.self_signed(&key_pair(&key)?).map_err(failed)?;
+    let certificate = leaf(cx, args)?
+        .self_signed(&key_pair(&key)?)
+        .map_err(failed)?;
     Ok(answer(certificate.pem(), key))
 }
 
@@ -244,11 +320,18 @@ fn signed<'a>(cx: &mut Context<'a>, args: &[Value<'a>], key: String) -> Answer<'
     };
     let (_, content) = unpem(&authority.certificate).ok_or("unable to decode certificate")?;
     let (_, parsed) = x509_parser::parse_x509_certificate(&content).map_err(failed)?;
-    let name = parsed.subject().iter_common_name().next().and_then(|name| name.as_str().ok()).unwrap_or_default();
+    let name = parsed
+        .subject()
+        .iter_common_name()
+        .next()
+        .and_then(|name| name.as_str().ok())
+        .unwrap_or_default();
     let mut issuer = CertificateParams::default();
     issuer.distinguished_name = named(name);
     let issuer = Issuer::new(issuer, key_pair(&authority.key)?);
-    let certificate = leaf(cx, args)?.signed_by(&key_pair(&key)?, &issuer).map_err(failed)?;
+    let certificate = leaf(cx, args)?
+        .signed_by(&key_pair(&key)?, &issuer)
+        .map_err(failed)?;
     Ok(answer(certificate.pem(), key))
 }
 
@@ -264,7 +347,10 @@ pub(crate) fn gen_signed_with_key<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) 
 /// `buildCustomCert certificate key`, both in base64.
 pub(crate) fn build_custom_cert<'a>(_: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
     let decode = |index: usize, what: &str| {
-        let bytes = STANDARD.decode(convert::bytes(args, index)).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let bytes = STANDARD
+            .decode(convert::bytes(args, index))
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok());
         bytes.ok_or_else(|| CallError::new(format!("unable to decode base64 {what}")))
     };
     let (certificate, key) = (decode(0, "certificate")?, decode(1, "private key")?);

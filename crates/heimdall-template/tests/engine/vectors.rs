@@ -1,7 +1,5 @@
 //! The cases that Go's own engine answered, against ours.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
@@ -34,7 +32,11 @@ fn file(name: &str) -> String {
     fs::read_to_string(folder.join(name)).unwrap()
 }
 
-fn outcome(engine: &Engine, template: &str, data: &Document) -> Result<String, (&'static str, String)> {
+fn outcome(
+    engine: &Engine,
+    template: &str,
+    data: &Document,
+) -> Result<String, (&'static str, String)> {
     let phase = |error: heimdall_template::Error| {
         let phase = match error.kind() {
             ErrorKind::Parse => "parse",
@@ -49,12 +51,20 @@ fn outcome(engine: &Engine, template: &str, data: &Document) -> Result<String, (
 
 #[test]
 fn every_case_gives_what_go_gives_or_is_waived() {
-    let engine = Engine::builder().functions(&FunctionSet::ALL).environment(Fixed).build();
+    let engine = Engine::builder()
+        .functions(&FunctionSet::ALL)
+        .environment(Fixed)
+        .build();
     let sets: BTreeMap<String, Json> = serde_json::from_str(&file("data.json")).unwrap();
-    let sets: BTreeMap<String, Document> =
-        sets.into_iter().map(|(name, json)| (name, Document::new(json).unwrap())).collect();
+    let sets: BTreeMap<String, Document> = sets
+        .into_iter()
+        .map(|(name, json)| (name, Document::new(json).unwrap()))
+        .collect();
     let waived = file("waived.txt");
-    let waived: BTreeSet<&str> = waived.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let waived: BTreeSet<&str> = waived
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
     let cases = file("cases.jsonl");
     let (mut total, mut wrong) = (0, Vec::new());
     let mut unneeded = waived.clone();
@@ -71,13 +81,23 @@ fn every_case_gives_what_go_gives_or_is_waived() {
         };
         if !fits && !waived.contains(id) {
             let wanted = text("output").or(text("message")).unwrap_or_default();
-            wrong.push(format!("{id}: {template:?}\n  wanted {wanted:?}\n  got    {got:?}"));
+            wrong.push(format!(
+                "{id}: {template:?}\n  wanted {wanted:?}\n  got    {got:?}"
+            ));
         }
         if !fits {
             unneeded.remove(id);
         }
     }
-    assert!(waived.len() * 100 <= total, "more than one in a hundred is waived");
+    assert!(
+        waived.len() * 100 <= total,
+        "more than one in a hundred is waived"
+    );
     assert!(unneeded.is_empty(), "waived without need: {unneeded:?}");
-    assert!(wrong.is_empty(), "{} of {total} cases differ:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {total} cases differ:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }

@@ -1,0 +1,141 @@
+//! What a caller relies on.
+
+use std::collections::BTreeMap;
+
+use heimdall_template::{CallError, Engine, Object, Template, Url, Value};
+use serde_json::json;
+
+#[test]
+fn a_template_goes_to_any_thread() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    let template = Engine::default().parse("t", "{{ .n }}").unwrap();
+    shared(&template);
+    let threads: Vec<_> = (0..4)
+        .map(|n| {
+            let template: Template = template.clone();
+            std::thread::spawn(move || template.render_to_string(&json!({ "n": n })).unwrap())
+        })
+        .collect();
+    let outputs: Vec<String> = threads
+        .into_iter()
+        .map(|thread| thread.join().unwrap())
+        .collect();
+    assert_eq!(outputs, ["0", "1", "2", "3"]);
+}
+
+#[test]
+fn own_functions_win_and_refuse() {
+    let engine = Engine::builder()
+        .function("upper", |args| {
+            Ok(Value::from(format!("own {}", args.len())))
+        })
+        .function("never", |_| Err(CallError::new("refused")))
+        .build();
+    let text = |template: &str| {
+        engine
+            .parse("t", template)
+            .unwrap()
+            .render_to_string(&json!({}))
+    };
+    assert_eq!(text("{{ upper 1 2 }}").unwrap(), "own 2");
+    assert!(
+        text("{{ never }}")
+            .unwrap_err()
+            .message()
+            .contains("refused")
+    );
+}
+
+#[test]
+fn texts_call_one_another_by_name() {
+    let engine = Engine::default();
+    let sources = [
+        ("main", r#"<{{ template "part" .a }}>"#),
+        ("part", "{{ . }}{{ . }}"),
+    ];
+    let template = engine.parse_all(&sources).unwrap();
+    assert_eq!(
+        template.render_to_string(&json!({"a": "x"})).unwrap(),
+        "<xx>"
+    );
+}
+
+#[test]
+fn delimiters_may_be_others() {
+    let engine = Engine::builder().delimiters("<<", ">>").build();
+    let template = engine.parse("t", "{{ x }} << .a -> >  << print 1 ->>");
+    assert!(template.is_err());
+    let template = engine.parse("t", "{{ x }} <<- .a ->> !").unwrap();
+    assert_eq!(
+        template.render_to_string(&json!({"a": 1})).unwrap(),
+        "{{ x }}1!"
+    );
+}
+
+struct Counter;
+
+impl Object for Counter {
+    fn type_name(&self) -> &str {
+        "*test.Counter"
+    }
+
+    fn field<'a>(&'a self, name: &str) -> Option<Value<'a>> {
+        (name == "N").then(|| Value::from(7))
+    }
+
+    fn call<'a>(&'a self, name: &str, args: &[Value<'a>]) -> Option<Result<Value<'a>, CallError>> {
+        (name == "Plus").then(|| {
+            Ok(Value::from(
+                7 + args.iter().filter_map(Value::as_i64).sum::<i64>(),
+            ))
+        })
+    }
+}
+
+#[test]
+fn objects_show_fields_and_methods_and_nothing_else() {
+    let engine = Engine::default();
+    let render = |text: &str| engine.parse("t", text).unwrap().render_to_string(&Counter);
+    assert_eq!(
+        render("{{ .N }} {{ .Plus }} {{ .Plus 1 2 }} {{ 3 | .Plus }}").unwrap(),
+        "7 7 10 10"
+    );
+    assert!(render("{{ .X }}").is_err());
+    assert!(render("{{ .N 1 }}").is_err());
+}
+
+#[test]
+fn a_write_into_a_map_of_the_data_is_seen_in_that_render_only() {
+    let data = json!({"m": {"a": 1}});
+    let template = Engine::default()
+        .parse("t", r#"{{ $_ := set .m "b" 2 }}{{ .m }} {{ len .m }}"#)
+        .unwrap();
+    for _ in 0..2 {
+        assert_eq!(template.render_to_string(&data).unwrap(), "map[a:1 b:2] 2");
+    }
+    assert_eq!(data, json!({"m": {"a": 1}}));
+}
+
+#[test]
+fn maps_of_strings_and_urls_can_be_data() {
+    let map = BTreeMap::from([("a".to_owned(), "x".to_owned())]);
+    let engine = Engine::default();
+    let template = engine
+        .parse("t", "{{ .a }} {{ typeOf . }} {{ .b }}")
+        .unwrap();
+    assert_eq!(
+        template.render_to_string(Value::mapping(&map)).unwrap(),
+        "x map[string]string <no value>"
+    );
+    let url = Url::parse("https://u:p@h:80/p?a=1&a=2#f").unwrap();
+    let template = engine
+        .parse(
+            "t",
+            r#"{{ .Query.Get "a" }} {{ .Port }} {{ .User.Username }} {{ .Redacted }}"#,
+        )
+        .unwrap();
+    assert_eq!(
+        template.render_to_string(&url).unwrap(),
+        "1 80 u https://u:xxxxx@h:80/p?a=1&a=2#f"
+    );
+}

@@ -1,0 +1,13 @@
+//! The engine through its public interface.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod api;
+mod errors;
+mod limits;
+mod vectors;
