@@ -4,6 +4,7 @@
 
 mod conditions;
 mod deps;
+mod idempotent;
 mod listing;
 mod opaque;
 mod pages;
@@ -16,6 +17,7 @@ mod smtp;
 mod who;
 mod workers;
 
+use actix_web::middleware::from_fn;
 use actix_web::web;
 use heimdall_server::{Check, Edge, Health, LimitSettings, Limits, Redaction, Sources, assets};
 
@@ -34,8 +36,13 @@ pub fn app(deps: Deps) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 
         config.app_data(web::Data::new(deps));
         Health::new(vec![database]).routes(config);
         assets::routes(config);
-        routes::routes(config);
         pages::routes(config);
+        // Last, because it takes every path that is left.
+        config.service(
+            web::scope("")
+                .wrap(from_fn(idempotent::once))
+                .configure(routes::routes),
+        );
     }
 }
 

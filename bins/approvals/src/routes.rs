@@ -6,6 +6,7 @@ mod grants;
 mod groups;
 mod jit;
 mod key;
+mod notification_configs;
 mod pending;
 mod requests;
 pub(crate) mod settings;
@@ -24,7 +25,18 @@ pub(crate) type Answer = Result<HttpResponse, Problem>;
 pub(crate) type With = web::Data<Deps>;
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
-    for routes in [requests::routes, grants::routes, events::routes, pending::routes, settings::routes, api_keys::routes, groups::routes, jit::routes, webapi::routes] {
+    for routes in [
+        requests::routes,
+        grants::routes,
+        events::routes,
+        pending::routes,
+        settings::routes,
+        notification_configs::routes,
+        api_keys::routes,
+        groups::routes,
+        jit::routes,
+        webapi::routes,
+    ] {
         routes(config);
     }
 }

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use crate::stage::{ADMIN, REQUESTER, Stage};
+use crate::stage::{ADMIN, APPROVER, REQUESTER, Stage};
 
 const PATH: &str = "/v1/apps/acme/settings/portal";
 
@@ -211,4 +211,83 @@ async fn the_mail_server_is_the_operators() {
         )
         .await
         .expect(422);
+}
+
+#[actix_web::test]
+async fn recipients_of_a_notification_config_decide_where_the_role_names_nobody() {
+    let stage = Stage::new().await;
+    let admin = stage.token("acme", ADMIN).await;
+    let path = "/v1/apps/acme/notification-configs";
+    let new =
+        json!({ "name": "Owners", "recipients": [APPROVER], "use_for_external_approvals": true });
+    let made = stage
+        .call("POST", path, &admin, new.clone())
+        .await
+        .expect(201)
+        .json();
+    stage.call("POST", path, &admin, new).await.expect(409);
+    for (name, value, field) in [
+        ("recipients", json!([]), "recipients"),
+        ("recipients", json!(["a@x\r\nBcc: b@y"]), "recipients.0"),
+        ("recipients", json!([APPROVER, APPROVER]), "recipients.1"),
+        ("name", json!("  "), "name"),
+    ] {
+        let mut body = json!({ "name": "Others", "recipients": [APPROVER] });
+        body[name] = value;
+        assert_eq!(
+            stage
+                .call("POST", path, &admin, body)
+                .await
+                .expect(422)
+                .field(),
+            field
+        );
+    }
+    let id = made["id"].as_str().unwrap();
+    let role = json!({
+        "name": "payroll", "permissions": ["billing:read"], "notification_configs": [id],
+        "requestable": { "max_minutes": 60 },
+    });
+    let system = heimdall_tenant::Caller::System;
+    let role = serde_json::from_value(role).unwrap();
+    stage
+        .deps
+        .tenants
+        .create_role(&system, "acme", role)
+        .await
+        .unwrap();
+    stage.ask(&["payroll"]).await;
+    stage.mail(APPROVER, "asks for payroll").await;
+
+    let one = format!("{path}/{id}");
+    let changed = stage
+        .call("PATCH", &one, &admin, json!({ "name": "Payroll owners" }))
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(changed["recipients"], json!([APPROVER]));
+    let listed = stage
+        .call("GET", path, &admin, Value::Null)
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(listed["data"][0]["name"], "Payroll owners");
+    stage
+        .call("DELETE", &one, &admin, Value::Null)
+        .await
+        .expect(204);
+    stage
+        .call("GET", &one, &admin, Value::Null)
+        .await
+        .expect(404);
+    let requester = stage.token("acme", REQUESTER).await;
+    let ask = json!({ "roles": ["payroll"], "justification": "why", "duration_minutes": 30 });
+    let nobody = stage
+        .call("POST", "/v1/apps/acme/requests", &requester, ask)
+        .await
+        .expect(422);
+    assert!(
+        nobody.field().starts_with("roles"),
+        "a role that nobody decides is an error that a person sees"
+    );
 }

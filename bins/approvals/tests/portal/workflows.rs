@@ -635,3 +635,57 @@ async fn a_just_in_time_request_is_signed_and_approved() {
     );
     assert_eq!(done["decision"]["signature"]["dig"], done["dig"]);
 }
+
+#[actix_web::test]
+async fn a_role_carries_notification_configs_and_a_repeated_post_has_one_effect() {
+    let stage = Stage::new().await;
+    let path = "/v1/apps/acme/notification-configs";
+    let bad = json!({ "name": "leads", "recipients": ["a@x.example\r\nBcc: b@y"] });
+    assert_eq!(
+        stage
+            .call("POST", path, &stage.admin_key, bad)
+            .await
+            .expect(422)
+            .field(),
+        "recipients.0"
+    );
+    let good =
+        json!({ "name": "leads", "recipients": [APPROVER], "use_for_external_approvals": true });
+    let headers = |key: &'static str| {
+        let bearer = format!("Bearer {}", stage.admin_key);
+        [
+            ("authorization".to_owned(), bearer),
+            ("idempotency-key".to_owned(), key.to_owned()),
+            ("content-type".to_owned(), "application/json".to_owned()),
+        ]
+    };
+    let send = async |key: &'static str, body: &Value| {
+        let headers = headers(key);
+        let headers: Vec<(&str, &str)> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        stage.send("POST", path, &headers, &body.to_string()).await
+    };
+    let made = send("one", &good).await.expect(201);
+    assert_eq!(send("one", &good).await.expect(201).text, made.text);
+    send(
+        "one",
+        &json!({ "name": "others", "recipients": [APPROVER] }),
+    )
+    .await
+    .expect(422);
+    send("two", &good).await.expect(409);
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    let role = json!({ "name": "exporter", "permissions": ["billing:export"], "requestable": { "max_minutes": 60 }, "notification_configs": [id] });
+    let role = serde_json::from_value(role).unwrap();
+    stage
+        .deps
+        .tenants
+        .create_role(&heimdall_tenant::Caller::System, "acme", role)
+        .await
+        .unwrap();
+    stage.ask(&["exporter"]).await;
+    let token = stage.mail_token().await;
+    assert!(!token.is_empty());
+}

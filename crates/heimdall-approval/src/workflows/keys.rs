@@ -236,7 +236,11 @@ impl Workflows {
     /// # Errors
     /// Storage.
     pub async fn api_key_app(&self, id: &str) -> Result<Option<AppId>, Fault> {
-        Ok(self.archive.anywhere(RecordKind::ApiKey, id).await?.map(|record| record.app_id))
+        Ok(self
+            .archive
+            .anywhere(RecordKind::ApiKey, id)
+            .await?
+            .map(|record| record.app_id))
     }
 
     /// The record of a key by its id.

@@ -553,10 +553,21 @@ impl Workflows {
         let app = app.ok_or_else(|| Fault::Corrupt("a link without an App".to_owned()))?;
         let handle = crypto::random_token(self.rng.as_ref(), 24);
         let id = crypto::sha256_hex(handle.as_bytes());
-        let sealed = crypto::base64(&self.root.seal(&format!("parked/{id}"), token.as_bytes(), self.rng.as_ref()));
+        let sealed = crypto::base64(&self.root.seal(
+            &format!("parked/{id}"),
+            token.as_bytes(),
+            self.rng.as_ref(),
+        ));
         let until = self.clock.now().plus(PARKED);
-        let record = Record::new(&app, RecordKind::Parked, &id, &json!({ "sealed": sealed, "until": until }))?.found_by(&id);
-        self.put(vec![record], heimdall_types::Journal::default()).await?;
+        let record = Record::new(
+            &app,
+            RecordKind::Parked,
+            &id,
+            &json!({ "sealed": sealed, "until": until }),
+        )?
+        .found_by(&id);
+        self.put(vec![record], heimdall_types::Journal::default())
+            .await?;
         Ok(handle)
     }
 
@@ -566,12 +577,30 @@ impl Workflows {
     /// Storage.
     pub async fn unpark(&self, handle: &str) -> Result<Option<String>, Fault> {
         let id = crypto::sha256_hex(handle.as_bytes());
-        let Some(record) = self.archive.found(RecordKind::Parked, &id).await? else { return Ok(None) };
-        self.drop_record(&record.app_id, RecordKind::Parked, &id, heimdall_types::Journal::default()).await?;
-        let fresh = record.body.get("until").and_then(Value::as_i64).is_some_and(|until| self.clock.now().millis() < until);
-        let sealed = record.body.get("sealed").and_then(Value::as_str).and_then(crypto::from_base64);
+        let Some(record) = self.archive.found(RecordKind::Parked, &id).await? else {
+            return Ok(None);
+        };
+        self.drop_record(
+            &record.app_id,
+            RecordKind::Parked,
+            &id,
+            heimdall_types::Journal::default(),
+        )
+        .await?;
+        let fresh = record
+            .body
+            .get("until")
+            .and_then(Value::as_i64)
+            .is_some_and(|until| self.clock.now().millis() < until);
+        let sealed = record
+            .body
+            .get("sealed")
+            .and_then(Value::as_str)
+            .and_then(crypto::from_base64);
         let token = sealed.and_then(|sealed| self.root.open(&format!("parked/{id}"), &sealed).ok());
-        Ok(token.filter(|_| fresh).and_then(|token| String::from_utf8(token.to_vec()).ok()))
+        Ok(token
+            .filter(|_| fresh)
+            .and_then(|token| String::from_utf8(token.to_vec()).ok()))
     }
 
     /// Takes back a link that the API gave out.
@@ -616,7 +645,7 @@ fn trial(step: &Step, action: Action) -> Ballot {
         } else {
             Vec::new()
         },
-        signature: step.spec.signature.then(|| Value::Bool(true)),
+        signature: step.spec.signature.then_some(Value::Bool(true)),
         ..Ballot::new(action)
     }
 }
