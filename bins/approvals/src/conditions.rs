@@ -10,7 +10,9 @@ impl Conditions for CelConditions {
     fn holds(&self, expression: &str, data: &Value) -> Result<bool, String> {
         let program = Program::compile(expression).map_err(|error| error.to_string())?;
         let mut context = Context::default();
-        context.add_variable("data", data).map_err(|error| error.to_string())?;
+        context
+            .add_variable("data", data)
+            .map_err(|error| error.to_string())?;
         match program.execute(&context) {
             Ok(Cel::Bool(holds)) => Ok(holds),
             Ok(_) => Err("the condition is neither true nor false".to_owned()),

@@ -46,7 +46,9 @@ pub struct Deps {
 
 impl std::fmt::Debug for Deps {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Deps").field("base_url", &self.base_url).finish_non_exhaustive()
+        f.debug_struct("Deps")
+            .field("base_url", &self.base_url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -73,7 +75,9 @@ pub struct Assembly {
 
 impl std::fmt::Debug for Assembly {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Assembly").field("base_url", &self.base_url).finish_non_exhaustive()
+        f.debug_struct("Assembly")
+            .field("base_url", &self.base_url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -82,10 +86,25 @@ impl std::fmt::Debug for Assembly {
 /// # Errors
 /// When a template or message file of the operator is wrong.
 pub fn assemble(from: Assembly) -> Result<Deps, PagesError> {
-    let Assembly { tenants, store, root_key, clock, rng, base_url, mailbox, overrides } = from;
+    let Assembly {
+        tenants,
+        store,
+        root_key,
+        clock,
+        rng,
+        base_url,
+        mailbox,
+        overrides,
+    } = from;
     let roles = Arc::new(Roles::new(tenants.clone(), store.clone()));
-    let approvals =
-        Approvals::new(store.clone(), store.clone(), store.clone(), roles, clock.clone(), rng.clone());
+    let approvals = Approvals::new(
+        store.clone(),
+        store.clone(),
+        store.clone(),
+        roles,
+        clock.clone(),
+        rng.clone(),
+    );
     let portals = Portals::new(store.clone(), root_key.clone(), clock.clone(), rng.clone());
     let conditions = Arc::new(CelConditions);
     let workflows = Workflows::new(
@@ -98,7 +117,9 @@ pub fn assemble(from: Assembly) -> Result<Deps, PagesError> {
         rng.clone(),
     );
     Ok(Deps {
-        csrf: Csrf::new(&Secret::new(crypto::hex(root_key.derive("portal-csrf").as_slice()))),
+        csrf: Csrf::new(&Secret::new(crypto::hex(
+            root_key.derive("portal-csrf").as_slice(),
+        ))),
         pages: crate::pages::build(overrides)?,
         root_key: Arc::new(root_key),
         tenants,

@@ -15,7 +15,10 @@ pub(crate) fn wanted(limit: Option<i64>, cursor: Option<&str>) -> Result<PageReq
             .filter(|limit| (1..=PageRequest::MAX_LIMIT).contains(limit))
             .ok_or_else(|| Problem::bad_field("limit", "must be 1 to 200"))?,
     };
-    let cursor = cursor.map(Cursor::decode).transpose().map_err(|e| Problem::bad_field("cursor", e.to_string()))?;
+    let cursor = cursor
+        .map(Cursor::decode)
+        .transpose()
+        .map_err(|e| Problem::bad_field("cursor", e.to_string()))?;
     Ok(PageRequest { limit, cursor })
 }
 

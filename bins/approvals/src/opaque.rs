@@ -8,7 +8,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Seals a value for one purpose.
-pub(crate) fn seal<T: Serialize>(root: &RootKey, purpose: &str, value: &T, rng: &dyn Rng) -> String {
+pub(crate) fn seal<T: Serialize>(
+    root: &RootKey,
+    purpose: &str,
+    value: &T,
+    rng: &dyn Rng,
+) -> String {
     let plain = serde_json::to_vec(value).unwrap_or_default();
     URL_SAFE_NO_PAD.encode(root.seal(purpose, &plain, rng))
 }

@@ -55,9 +55,23 @@ macro_rules! embedded {
 pub(crate) fn build(folder: Option<PathBuf>) -> Result<Pages, PagesError> {
     embedded!(
         Pages::builder(),
-        "base.html", "error.html", "external-done.html", "external.html", "history.html", "home.html", "inbox.html",
-        "link-ended.html", "link-invalid.html", "mailbox.html", "mark.html", "request-new.html", "request.html",
-        "settings.html", "signin.html", "step-told.html", "step.html",
+        "base.html",
+        "error.html",
+        "external-done.html",
+        "external.html",
+        "history.html",
+        "home.html",
+        "inbox.html",
+        "link-ended.html",
+        "link-invalid.html",
+        "mailbox.html",
+        "mark.html",
+        "request-new.html",
+        "request.html",
+        "settings.html",
+        "signin.html",
+        "step-told.html",
+        "step.html",
     )
     .messages("en", include_str!("../messages/en.yaml"))
     .messages("de", include_str!("../messages/de.yaml"))
@@ -78,7 +92,11 @@ impl Desk {
         let deps = deps(request)?;
         let language = deps.pages.language(request);
         let words = Wording::new(&deps, language);
-        Ok(Self { deps, words, viewer: None })
+        Ok(Self {
+            deps,
+            words,
+            viewer: None,
+        })
     }
 
     /// For pages that need one; without it the answer is the way to sign in.
@@ -88,20 +106,35 @@ impl Desk {
         if desk.viewer.is_some() {
             return Ok(Ok(desk));
         }
-        let next = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        let next = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |target| target.as_str());
         let query = serde_urlencoded::to_string([("next", next)]).unwrap_or_default();
         Ok(Err(see_other(&format!("/login?{query}"))))
     }
 
     pub(crate) fn viewer(&self) -> Result<&Viewer, Problem> {
-        self.viewer.as_ref().ok_or_else(|| Problem::unauthorized("sign in first"))
+        self.viewer
+            .as_ref()
+            .ok_or_else(|| Problem::unauthorized("sign in first"))
     }
 
     /// The page, with what every page of the portal shows around it.
-    pub(crate) async fn page(&self, status: StatusCode, name: &str, section: &str, mut context: Value) -> HttpResponse {
+    pub(crate) async fn page(
+        &self,
+        status: StatusCode,
+        name: &str,
+        section: &str,
+        mut context: Value,
+    ) -> HttpResponse {
         let viewer = match &self.viewer {
             Some(viewer) => {
-                let inbox = self.deps.approvals.inbox(&viewer.app_id, &viewer.person(), &PageRequest::first()).await;
+                let inbox = self
+                    .deps
+                    .approvals
+                    .inbox(&viewer.app_id, &viewer.person(), &PageRequest::first())
+                    .await;
                 let waiting = inbox.map(|page| page.data.len()).unwrap_or_default();
                 let manages = settings::may_change(self).await.unwrap_or(false);
                 json!({
@@ -117,11 +150,18 @@ impl Desk {
             members.insert("version".to_owned(), env!("CARGO_PKG_VERSION").into());
             members.entry("note").or_insert(Value::Null);
         }
-        self.deps.pages.answer(status, name, &self.words.language, context)
+        self.deps
+            .pages
+            .answer(status, name, &self.words.language, context)
     }
 
     /// A page that says what went wrong and that nothing was changed.
-    pub(crate) async fn error(&self, status: StatusCode, headline: &str, advice: &str) -> HttpResponse {
+    pub(crate) async fn error(
+        &self,
+        status: StatusCode,
+        headline: &str,
+        advice: &str,
+    ) -> HttpResponse {
         let (headline, advice) = (self.words.t(headline), self.words.t(advice));
         let context = json!({"status": status.as_u16(), "headline": headline, "advice": advice});
         self.page(status, "error.html", "", context).await
@@ -133,7 +173,8 @@ impl Desk {
             ApprovalError::NotFound => self.not_found().await,
             ApprovalError::Forbidden => {
                 let advice = "Ask an administrator for the permission.";
-                self.error(StatusCode::FORBIDDEN, "You may not do this", advice).await
+                self.error(StatusCode::FORBIDDEN, "You may not do this", advice)
+                    .await
             }
             other => crate::refusal::problem(other).error_response(),
         }
@@ -141,12 +182,15 @@ impl Desk {
 
     pub(crate) async fn not_found(&self) -> HttpResponse {
         let advice = "It was removed, was never here, or is not yours to see.";
-        self.error(StatusCode::NOT_FOUND, "Nothing is at this address", advice).await
+        self.error(StatusCode::NOT_FOUND, "Nothing is at this address", advice)
+            .await
     }
 
     /// Refuses a form that did not come from a page of this session.
     pub(crate) fn check(&self, request: &HttpRequest, token: &str) -> Result<(), Problem> {
-        self.deps.csrf.check(request, &self.viewer()?.session, token)
+        self.deps
+            .csrf
+            .check(request, &self.viewer()?.session, token)
     }
 }
 
@@ -174,10 +218,22 @@ mod tests {
 
     #[test]
     fn only_a_path_of_our_own_is_followed_after_signing_in() {
-        for evil in ["//evil", "/\\evil", "https:evil", "/%2f%2fevil", "javascript:alert(1)", "", "/a\r\nX: y", "/%5Cevil"] {
+        for evil in [
+            "//evil",
+            "/\\evil",
+            "https:evil",
+            "/%2f%2fevil",
+            "javascript:alert(1)",
+            "",
+            "/a\r\nX: y",
+            "/%5Cevil",
+        ] {
             assert_eq!(own_path(evil), "/", "{evil}");
         }
-        assert_eq!(own_path("/requests/new?role=billing-admin"), "/requests/new?role=billing-admin");
+        assert_eq!(
+            own_path("/requests/new?role=billing-admin"),
+            "/requests/new?role=billing-admin"
+        );
     }
 
     #[test]

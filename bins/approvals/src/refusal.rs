@@ -10,10 +10,11 @@ pub(crate) fn problem(error: ApprovalError) -> Problem {
         ApprovalError::NotFound => Problem::not_found(),
         ApprovalError::Forbidden => Problem::forbidden("not_yours", "this is not yours to do"),
         ApprovalError::Invalid { field, reason } => Problem::unprocessable(field, reason),
-        ApprovalError::Decided(state) => {
-            Problem::conflict("decided", format!("the request is {} already", state.as_str()))
-                .extension("state", state.as_str())
-        }
+        ApprovalError::Decided(state) => Problem::conflict(
+            "decided",
+            format!("the request is {} already", state.as_str()),
+        )
+        .extension("state", state.as_str()),
         ApprovalError::Refused(refusal) => refused(&refusal),
         ApprovalError::Fault(fault) => fault.into(),
         other => Problem::internal(other),
@@ -22,8 +23,12 @@ pub(crate) fn problem(error: ApprovalError) -> Problem {
 
 fn refused(refusal: &Refusal) -> Problem {
     match refusal {
-        Refusal::FourEyes | Refusal::NotEligible => Problem::forbidden(refusal.code(), refusal.to_string()),
-        Refusal::CommentRequired | Refusal::CommentRefused => Problem::unprocessable("comment", refusal.to_string()),
+        Refusal::FourEyes | Refusal::NotEligible => {
+            Problem::forbidden(refusal.code(), refusal.to_string())
+        }
+        Refusal::CommentRequired | Refusal::CommentRefused => {
+            Problem::unprocessable("comment", refusal.to_string())
+        }
         Refusal::SignatureRequired => Problem::unprocessable("signature", refusal.to_string()),
         Refusal::WrongAction => Problem::unprocessable("action", refusal.to_string()),
         Refusal::BadOptions => Problem::unprocessable("options", refusal.to_string()),

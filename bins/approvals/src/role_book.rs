@@ -23,16 +23,30 @@ impl Roles {
 
 #[async_trait]
 impl RoleBook for Roles {
-    async fn requestable(&self, app: &AppId, name: &str) -> Result<Result<RequestableRole, NotRequestable>, Fault> {
+    async fn requestable(
+        &self,
+        app: &AppId,
+        name: &str,
+    ) -> Result<Result<RequestableRole, NotRequestable>, Fault> {
         let role = match self.tenants.role(&Caller::System, app.as_str(), name).await {
             Ok(role) => role,
             Err(TenantError::Fault(fault)) => return Err(fault),
             Err(_) => return Ok(Err(NotRequestable::Unknown)),
         };
-        let Some(requestable) = role.requestable else { return Ok(Err(NotRequestable::Closed)) };
+        let Some(requestable) = role.requestable else {
+            return Ok(Err(NotRequestable::Closed));
+        };
         let (mut deciders, mut informed) = (Vec::<Email>::new(), Vec::new());
-        for config in self.store.configs_of(app, &role.notification_configs).await? {
-            let list = if config.use_for_external_approvals { &mut deciders } else { &mut informed };
+        for config in self
+            .store
+            .configs_of(app, &role.notification_configs)
+            .await?
+        {
+            let list = if config.use_for_external_approvals {
+                &mut deciders
+            } else {
+                &mut informed
+            };
             list.extend(config.recipients);
         }
         let root = match requestable.approval {
@@ -47,10 +61,16 @@ impl RoleBook for Roles {
             }),
         };
         // A definition is checked when the role is saved; one that does not read decides nothing.
-        let Ok(step) = Definition::read(&root) else { return Ok(Err(NotRequestable::NobodyDecides)) };
+        let Ok(step) = Definition::read(&root) else {
+            return Ok(Err(NotRequestable::NobodyDecides));
+        };
         Ok(Ok(RequestableRole {
             name: role.name,
-            description: if role.description.is_empty() { role.display_name } else { role.description },
+            description: if role.description.is_empty() {
+                role.display_name
+            } else {
+                role.description
+            },
             max_minutes: requestable.max_minutes,
             step,
             informed,

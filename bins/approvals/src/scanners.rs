@@ -16,7 +16,9 @@ pub(crate) struct Scanners(Mutex<HashMap<(IpAddr, String), (String, Timestamp)>>
 impl Scanners {
     /// Notes that a link was opened; `true` when the same source opened another answer of the same step just before.
     pub(crate) fn opened(&self, source: IpAddr, step: &str, action: &str, now: Timestamp) -> bool {
-        let Ok(mut seen) = self.0.lock() else { return true };
+        let Ok(mut seen) = self.0.lock() else {
+            return true;
+        };
         if seen.len() >= MOST {
             seen.retain(|_, (_, at)| now.since(*at) < WITHIN);
         }

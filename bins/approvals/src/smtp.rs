@@ -31,8 +31,11 @@ pub(crate) struct Stored {
 
 /// The stored settings and their version.
 pub(crate) async fn load(store: &Store) -> Result<Option<(Stored, i64)>, Fault> {
-    let Some(document) = store.document(None, KEY).await? else { return Ok(None) };
-    let stored = serde_json::from_value(document.body).map_err(|error| Fault::Corrupt(error.to_string()))?;
+    let Some(document) = store.document(None, KEY).await? else {
+        return Ok(None);
+    };
+    let stored =
+        serde_json::from_value(document.body).map_err(|error| Fault::Corrupt(error.to_string()))?;
     Ok(Some((stored, document.version)))
 }
 
@@ -45,7 +48,9 @@ pub(crate) async fn save(
     journal: Journal,
 ) -> Result<Result<Stored, MailSettingsError>, Fault> {
     let before = load(store).await?;
-    let kept = before.as_ref().filter(|(stored, _)| stored.username == new.username && stored.url == new.url);
+    let kept = before
+        .as_ref()
+        .filter(|(stored, _)| stored.username == new.username && stored.url == new.url);
     let full = match (&new.username, &new.password) {
         (Some(user), Some(password)) => with_credentials(&new.url, user, password.expose()),
         (Some(_), None) => match kept {
@@ -62,9 +67,22 @@ pub(crate) async fn save(
         return Ok(Err(error));
     }
     let sealed = crypto::base64(&root.seal(CONTEXT, full.expose().as_bytes(), rng));
-    let stored = Stored { url: new.url.clone(), from: new.from.clone(), username: new.username.clone(), sealed };
+    let stored = Stored {
+        url: new.url.clone(),
+        from: new.from.clone(),
+        username: new.username.clone(),
+        sealed,
+    };
     let body = serde_json::to_value(&stored).map_err(|error| Fault::Corrupt(error.to_string()))?;
-    store.put_document(None, KEY, before.map(|(_, version)| version), &body, journal).await?;
+    store
+        .put_document(
+            None,
+            KEY,
+            before.map(|(_, version)| version),
+            &body,
+            journal,
+        )
+        .await?;
     Ok(Ok(stored))
 }
 
@@ -88,19 +106,27 @@ fn open(root: &RootKey, stored: &Stored) -> Result<Secret, Fault> {
     let damaged = || Fault::Corrupt("the mail settings do not open under this root key".into());
     let sealed = crypto::from_base64(&stored.sealed).ok_or_else(damaged)?;
     let plain = root.open(CONTEXT, &sealed).map_err(|_| damaged())?;
-    String::from_utf8(plain.to_vec()).map(Secret::new).map_err(|_| damaged())
+    String::from_utf8(plain.to_vec())
+        .map(Secret::new)
+        .map_err(|_| damaged())
 }
 
 fn with_credentials(url: &str, user: &str, password: &str) -> Secret {
     let (scheme, rest) = url.split_once("://").unwrap_or(("smtp", url));
-    Secret::new(format!("{scheme}://{}:{}@{rest}", percent(user), percent(password)))
+    Secret::new(format!(
+        "{scheme}://{}:{}@{rest}",
+        percent(user),
+        percent(password)
+    ))
 }
 
 // Everything but the unreserved characters of RFC 3986, so that no password ends the user part early.
 fn percent(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
             other => format!("%{other:02X}"),
         })
         .collect()
@@ -123,7 +149,12 @@ impl std::fmt::Debug for StoredMailer {
 impl StoredMailer {
     /// A mailer over the store, with the configured one behind it.
     pub fn new(store: Arc<Store>, root: RootKey, configured: Arc<dyn Mailer>) -> Self {
-        Self { store, root, configured, built: Mutex::default() }
+        Self {
+            store,
+            root,
+            configured,
+            built: Mutex::default(),
+        }
     }
 
     async fn current(&self) -> Result<Arc<dyn Mailer>, SendError> {
@@ -132,15 +163,21 @@ impl StoredMailer {
             return Ok(Arc::clone(&self.configured));
         };
         // Connections are pooled in the mailer, so it is built once a version.
-        let known = self.built.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self
+            .built
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if let Some((built, mailer)) = known
             && built == version
         {
             return Ok(mailer);
         }
         let url = open(&self.root, &stored).map_err(transient)?;
-        let fresh = mailer(&url, &stored.from).map_err(|error| SendError::Transient(error.to_string()))?;
-        *self.built.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, Arc::clone(&fresh)));
+        let fresh =
+            mailer(&url, &stored.from).map_err(|error| SendError::Transient(error.to_string()))?;
+        *self.built.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((version, Arc::clone(&fresh)));
         Ok(fresh)
     }
 }
@@ -153,10 +190,17 @@ impl Mailer for StoredMailer {
 }
 
 /// A mailer by the stored settings alone, for a test mail; `None` where there are none.
-pub(crate) async fn stored_mailer(store: &Store, root: &RootKey) -> Result<Option<Arc<dyn Mailer>>, Fault> {
-    let Some((stored, _)) = load(store).await? else { return Ok(None) };
+pub(crate) async fn stored_mailer(
+    store: &Store,
+    root: &RootKey,
+) -> Result<Option<Arc<dyn Mailer>>, Fault> {
+    let Some((stored, _)) = load(store).await? else {
+        return Ok(None);
+    };
     let url = open(root, &stored)?;
-    mailer(&url, &stored.from).map(Some).map_err(|error| Fault::Corrupt(error.to_string()))
+    mailer(&url, &stored.from)
+        .map(Some)
+        .map_err(|error| Fault::Corrupt(error.to_string()))
 }
 
 #[cfg(test)]
@@ -185,17 +229,47 @@ mod tests {
         let store = Store::memory().unwrap();
         let rng = SeededRng::new(1);
         let root = RootKey::generate(&rng);
-        let journal = || Journal { audit: vec![crate::routes::settings::audited_for_test()], ..Journal::default() };
-        let stored = save(&store, &root, &rng, &new(Some("hunter2")), journal()).await.unwrap().unwrap();
+        let journal = || Journal {
+            audit: vec![crate::routes::settings::audited_for_test()],
+            ..Journal::default()
+        };
+        let stored = save(&store, &root, &rng, &new(Some("hunter2")), journal())
+            .await
+            .unwrap()
+            .unwrap();
         assert!(!serde_json::to_string(&stored).unwrap().contains("hunter2"));
-        let again = save(&store, &root, &rng, &new(None), journal()).await.unwrap().unwrap();
-        assert_eq!(open(&root, &again).unwrap().expose(), "smtps://us%40er:hunter2@mail.example:465");
-        let elsewhere = New { url: "smtps://evil.example:465".into(), ..new(None) };
-        let refused = save(&store, &root, &rng, &elsewhere, journal()).await.unwrap();
-        assert!(refused.is_err(), "a kept password never goes to another server");
+        let again = save(&store, &root, &rng, &new(None), journal())
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            open(&root, &again).unwrap().expose(),
+            "smtps://us%40er:hunter2@mail.example:465"
+        );
+        let elsewhere = New {
+            url: "smtps://evil.example:465".into(),
+            ..new(None)
+        };
+        let refused = save(&store, &root, &rng, &elsewhere, journal())
+            .await
+            .unwrap();
+        assert!(
+            refused.is_err(),
+            "a kept password never goes to another server"
+        );
         for bad in ["file:///etc", "http://mail", "smtp://u:p@mail"] {
-            let refused = New { url: bad.into(), username: None, ..new(None) };
-            assert!(save(&store, &root, &rng, &refused, journal()).await.unwrap().is_err(), "{bad}");
+            let refused = New {
+                url: bad.into(),
+                username: None,
+                ..new(None)
+            };
+            assert!(
+                save(&store, &root, &rng, &refused, journal())
+                    .await
+                    .unwrap()
+                    .is_err(),
+                "{bad}"
+            );
         }
     }
 }

@@ -36,9 +36,12 @@ impl FromRequest for Who {
         async move {
             let deps = deps(&request)?;
             match Authorization::of(&request)? {
-                Some(Authorization::Bearer(token)) => {
-                    deps.tenants.caller(token.expose()).await.map(Self).map_err(tenant)
-                }
+                Some(Authorization::Bearer(token)) => deps
+                    .tenants
+                    .caller(token.expose())
+                    .await
+                    .map(Self)
+                    .map_err(tenant),
                 _ => Err(Problem::unauthorized("a bearer token is needed")),
             }
         }
@@ -47,17 +50,24 @@ impl FromRequest for Who {
 }
 
 pub(crate) fn deps(request: &HttpRequest) -> Result<web::Data<Deps>, Problem> {
-    request.app_data::<web::Data<Deps>>().cloned().ok_or_else(|| Problem::internal("no dependencies"))
+    request
+        .app_data::<web::Data<Deps>>()
+        .cloned()
+        .ok_or_else(|| Problem::internal("no dependencies"))
 }
 
 impl Who {
     /// The App that the path names, when the caller belongs to it or is the operator.
     pub(crate) async fn app(&self, deps: &Deps, app: &str) -> Result<AppId, Problem> {
         match &self.0 {
-            Caller::Principal(principal) if principal.model.app.name == app || principal.app_id.as_str() == app => {
+            Caller::Principal(principal)
+                if principal.model.app.name == app || principal.app_id.as_str() == app =>
+            {
                 Ok(principal.app_id.clone())
             }
-            Caller::AdminKey(_) | Caller::System => Ok(deps.tenants.app(&self.0, app).await.map_err(tenant)?.id),
+            Caller::AdminKey(_) | Caller::System => {
+                Ok(deps.tenants.app(&self.0, app).await.map_err(tenant)?.id)
+            }
             _ => Err(Problem::not_found()),
         }
     }
@@ -75,7 +85,8 @@ impl Who {
             return Ok(());
         }
         let message = format!("this needs the permission `{permission}`");
-        Err(Problem::forbidden("forbidden", message).extension("missing_permissions", vec![permission]))
+        Err(Problem::forbidden("forbidden", message)
+            .extension("missing_permissions", vec![permission]))
     }
 
     pub(crate) fn user(&self) -> Option<&UserId> {
@@ -107,16 +118,25 @@ struct Cookie {
 
 impl Viewer {
     pub(crate) fn requester(&self) -> Requester {
-        Requester { id: self.user.id.clone(), email: self.user.email.clone(), name: self.user.display_name.clone() }
+        Requester {
+            id: self.user.id.clone(),
+            email: self.user.email.clone(),
+            name: self.user.display_name.clone(),
+        }
     }
 
     pub(crate) fn person(&self) -> Person {
-        let ways = [Identity::user(&self.user.id), Identity::email(&self.user.email)];
+        let ways = [
+            Identity::user(&self.user.id),
+            Identity::email(&self.user.email),
+        ];
         Person::new(&self.user.display_name, ways)
     }
 
     pub(crate) fn actor(&self) -> Actor {
-        Actor::User { id: self.user.id.to_string() }
+        Actor::User {
+            id: self.user.id.to_string(),
+        }
     }
 
     /// The viewer of a request: by cookie, else by Basic with `app/e-mail` as the user name.
@@ -125,8 +145,12 @@ impl Viewer {
         if let Some(viewer) = Self::by_cookie(&deps, request).await? {
             return Ok(Some(viewer));
         }
-        let Ok(Some(Authorization::Basic { user, password })) = Authorization::of(request) else { return Ok(None) };
-        let Some((app, email)) = user.split_once('/') else { return Ok(None) };
+        let Ok(Some(Authorization::Basic { user, password })) = Authorization::of(request) else {
+            return Ok(None);
+        };
+        let Some((app, email)) = user.split_once('/') else {
+            return Ok(None);
+        };
         match log_in(&deps, request, app, email, password).await {
             Ok((viewer, _)) => Ok(Some(viewer)),
             Err(TenantError::Fault(fault)) => Err(fault.into()),
@@ -135,13 +159,19 @@ impl Viewer {
     }
 
     async fn by_cookie(deps: &Deps, request: &HttpRequest) -> Result<Option<Self>, Problem> {
-        let Some(text) = cookie::read(request, COOKIE, encrypted(deps)) else { return Ok(None) };
-        let Some(cookie) = opaque::open::<Cookie>(&deps.root_key, PURPOSE, &text) else { return Ok(None) };
+        let Some(text) = cookie::read(request, COOKIE, encrypted(deps)) else {
+            return Ok(None);
+        };
+        let Some(cookie) = opaque::open::<Cookie>(&deps.root_key, PURPOSE, &text) else {
+            return Ok(None);
+        };
         let age = deps.clock.now().seconds() - cookie.iat.seconds();
         if !(0..SESSION_SECONDS).contains(&age) {
             return Ok(None);
         }
-        let Some(user) = deps.store.user(&cookie.app, &cookie.user).await? else { return Ok(None) };
+        let Some(user) = deps.store.user(&cookie.app, &cookie.user).await? else {
+            return Ok(None);
+        };
         // A changed password, a suspended user or revoked sessions end the portal's sessions too.
         if user.state != UserState::Active || cookie.iat <= user.tokens_after {
             return Ok(None);
@@ -151,7 +181,12 @@ impl Viewer {
             Err(TenantError::Fault(fault)) => return Err(fault.into()),
             Err(_) => return Ok(None),
         };
-        Ok(Some(Self { app_id: cookie.app, app, user, session: cookie.id }))
+        Ok(Some(Self {
+            app_id: cookie.app,
+            app,
+            user,
+            session: cookie.id,
+        }))
     }
 }
 
@@ -164,19 +199,44 @@ pub(crate) async fn log_in(
     password: Secret,
 ) -> Result<(Viewer, String), TenantError> {
     if let Some(edge) = request.app_data::<web::Data<Edge>>()
-        && edge.counters().login(edge.source_of(request), &format!("{app}/{email}")).is_err()
+        && edge
+            .counters()
+            .login(edge.source_of(request), &format!("{app}/{email}"))
+            .is_err()
     {
-        return Err(TenantError::Throttled { retry_after: std::time::Duration::from_secs(60) });
+        return Err(TenantError::Throttled {
+            retry_after: std::time::Duration::from_secs(60),
+        });
     }
-    let login = Login { email: email.to_owned(), password };
+    let login = Login {
+        email: email.to_owned(),
+        password,
+    };
     let (app_id, user_id) = deps.tenants.authenticate(app, login).await?;
-    let user = deps.store.user(&app_id, &user_id).await?.ok_or(TenantError::Unauthenticated)?;
+    let user = deps
+        .store
+        .user(&app_id, &user_id)
+        .await?
+        .ok_or(TenantError::Unauthenticated)?;
     let mut random = [0u8; 16];
     deps.rng.fill(&mut random);
     let id = heimdall_token::crypto::base64url(&random);
-    let cookie = Cookie { app: app_id.clone(), user: user_id, iat: deps.clock.now(), id: id.clone() };
+    let cookie = Cookie {
+        app: app_id.clone(),
+        user: user_id,
+        iat: deps.clock.now(),
+        id: id.clone(),
+    };
     let text = opaque::seal(&deps.root_key, PURPOSE, &cookie, deps.rng.as_ref());
-    Ok((Viewer { app_id, app: app.to_owned(), user, session: id }, text))
+    Ok((
+        Viewer {
+            app_id,
+            app: app.to_owned(),
+            user,
+            session: id,
+        },
+        text,
+    ))
 }
 
 /// The session cookie with this value.

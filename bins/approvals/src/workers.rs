@@ -64,7 +64,11 @@ async fn send(deps: Deps, worker: MailWorker) {
     loop {
         while running.try_join_next().is_some() {}
         let room = AT_ONCE.saturating_sub(running.len());
-        let leased = if room == 0 { Ok(Vec::new()) } else { worker.lease(u32::try_from(room).unwrap_or(1)).await };
+        let leased = if room == 0 {
+            Ok(Vec::new())
+        } else {
+            worker.lease(u32::try_from(room).unwrap_or(1)).await
+        };
         match leased {
             Ok(due) if !due.is_empty() => {
                 for leased in due {
@@ -105,7 +109,9 @@ async fn tick(deps: Deps) {
             }
         };
         // Never longer than a second: the clock of the machine may be moved.
-        let pause = due.map_or(LOOK, |at| at.since(deps.clock.now())).clamp(Duration::from_millis(1), LOOK);
+        let pause = due
+            .map_or(LOOK, |at| at.since(deps.clock.now()))
+            .clamp(Duration::from_millis(1), LOOK);
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = committed(&mut signals, |told| told.everything || !told.events.is_empty()) => {}

@@ -828,8 +828,14 @@ impl Approvals {
     ) -> Result<Request, ApprovalError> {
         let request = self.request(app, id).await?;
         let grants = self.grants.grants_of(app, id).await?;
-        let ends = grants.iter().filter(|grant| grant.state.is_live()).map(|grant| grant.ends_at).max();
-        let Some(ends) = ends else { return Err(ApprovalError::Decided(request.state)) };
+        let ends = grants
+            .iter()
+            .filter(|grant| grant.state.is_live())
+            .map(|grant| grant.ends_at)
+            .max();
+        let Some(ends) = ends else {
+            return Err(ApprovalError::Decided(request.state));
+        };
         let ask = Ask {
             roles: request.roles.iter().map(|role| role.name.clone()).collect(),
             justification: justification.unwrap_or(request.justification),

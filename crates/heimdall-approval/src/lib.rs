@@ -55,7 +55,7 @@ pub use definition::{
 pub use error::ApprovalError;
 pub use event::{Ending, Event};
 pub use evolve::{evolve, replay};
-pub use notification::NotificationConfig;
+pub use notification::{NotificationConfig, NotificationConfigs, NotificationInput};
 pub use person::{Identity, Person};
 pub use portal::{Portal, PortalChange, PortalKey, Portals};
 pub use quorum::{Quorum, Tally, Verdict as Count};

@@ -31,7 +31,9 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 
 // Whoever only looks whether there is something gets nothing to look at.
 async fn neutral() -> HttpResponse {
-    HttpResponse::NoContent().insert_header(("cache-control", "no-store")).finish()
+    HttpResponse::NoContent()
+        .insert_header(("cache-control", "no-store"))
+        .finish()
 }
 
 /// What a page's form carries instead of the token: what was shown, to whom, until when.
@@ -53,14 +55,20 @@ struct Link {
 
 async fn show(request: HttpRequest, link: Query<Link>) -> PageAnswer {
     let desk = Desk::open(&request)?;
-    let Some(mailed) = mailed(&desk.deps, &link.0.token).await? else { return Ok(invalid(&desk).await) };
+    let Some(mailed) = mailed(&desk.deps, &link.0.token).await? else {
+        return Ok(invalid(&desk).await);
+    };
     let link_until = Timestamp::from_seconds(mailed.mail.exp);
-    if mailed.request.state != RequestState::Created || has_voted(&desk, &mailed.request, &mailed.person).await? {
+    if mailed.request.state != RequestState::Created
+        || has_voted(&desk, &mailed.request, &mailed.person).await?
+    {
         return done(&desk, StatusCode::OK, &mailed.request, &mailed.person).await;
     }
     if mailed.expired {
         let context = json!({"ended": desk.words.when(link_until)});
-        return Ok(desk.page(StatusCode::GONE, "link-ended.html", "", context).await);
+        return Ok(desk
+            .page(StatusCode::GONE, "link-ended.html", "", context)
+            .await);
     }
     let shown = Shown {
         app: mailed.request.app_id.clone(),
@@ -74,13 +82,21 @@ async fn show(request: HttpRequest, link: Query<Link>) -> PageAnswer {
 }
 
 async fn invalid(desk: &Desk) -> HttpResponse {
-    desk.page(StatusCode::BAD_REQUEST, "link-invalid.html", "", json!({})).await
+    desk.page(StatusCode::BAD_REQUEST, "link-invalid.html", "", json!({}))
+        .await
 }
 
 async fn has_voted(desk: &Desk, request: &Request, person: &Person) -> Result<bool, Problem> {
-    let stored = desk.deps.approvals.approval(&request.app_id, &request.approval_id).await.map_err(problem)?;
+    let stored = desk
+        .deps
+        .approvals
+        .approval(&request.app_id, &request.approval_id)
+        .await
+        .map_err(problem)?;
     let open = stored.state.steps.iter().flat_map(|step| &step.seats);
-    let open = open.filter(|seat| person.is(&seat.holder)).any(|seat| seat.vote.is_none());
+    let open = open
+        .filter(|seat| person.is(&seat.holder))
+        .any(|seat| seat.vote.is_none());
     Ok(!open)
 }
 
@@ -92,9 +108,21 @@ async fn form(
     reason: &str,
     problem_text: Option<&str>,
 ) -> PageAnswer {
-    let stored = desk.deps.approvals.approval(&request.app_id, &request.approval_id).await.map_err(problem)?;
-    let steps = stored.state.children(0).filter_map(|index| stored.state.steps.get(index));
-    let mine = steps.map(|step| step.seats.iter().any(|s| s.vote.is_none() && shown.person.is(&s.holder)));
+    let stored = desk
+        .deps
+        .approvals
+        .approval(&request.app_id, &request.approval_id)
+        .await
+        .map_err(problem)?;
+    let steps = stored
+        .state
+        .children(0)
+        .filter_map(|index| stored.state.steps.get(index));
+    let mine = steps.map(|step| {
+        step.seats
+            .iter()
+            .any(|s| s.vote.is_none() && shown.person.is(&s.holder))
+    });
     let roles: Vec<Value> = request
         .roles
         .iter()
@@ -108,7 +136,11 @@ async fn form(
         })
         .collect();
     let nonce = opaque::seal(&desk.deps.root_key, PURPOSE, shown, desk.deps.rng.as_ref());
-    let app = desk.deps.tenants.app(&heimdall_tenant::Caller::System, request.app_id.as_str()).await;
+    let app = desk
+        .deps
+        .tenants
+        .app(&heimdall_tenant::Caller::System, request.app_id.as_str())
+        .await;
     let words = &desk.words;
     let context = json!({
         "app": app.map(|app| app.name).unwrap_or_default(), "number": request.session_id,
@@ -135,7 +167,10 @@ struct Pressed {
 async fn decide(http: HttpRequest, given: Form<Pressed>) -> PageAnswer {
     let desk = Desk::open(&http)?;
     if !same_origin(&http) {
-        return Err(Problem::forbidden("cross_origin", "this form belongs to another site"));
+        return Err(Problem::forbidden(
+            "cross_origin",
+            "this form belongs to another site",
+        ));
     }
     let given = given.0;
     let Some(shown) = opaque::open::<Shown>(&desk.deps.root_key, PURPOSE, &given.nonce) else {
@@ -144,9 +179,16 @@ async fn decide(http: HttpRequest, given: Form<Pressed>) -> PageAnswer {
     let now = desk.deps.clock.now();
     if shown.until <= now || shown.link_until <= now {
         let advice = "Nothing was changed. Open the page again.";
-        return Ok(desk.error(StatusCode::GONE, "This form is too old", advice).await);
+        return Ok(desk
+            .error(StatusCode::GONE, "This form is too old", advice)
+            .await);
     }
-    let request = match desk.deps.approvals.request(&shown.app, &shown.request).await {
+    let request = match desk
+        .deps
+        .approvals
+        .request(&shown.app, &shown.request)
+        .await
+    {
         Ok(request) => request,
         Err(error) => return Ok(desk.refused(error).await),
     };
@@ -165,31 +207,67 @@ async fn decide(http: HttpRequest, given: Form<Pressed>) -> PageAnswer {
     match desk.deps.approvals.decide(&request, &decision).await {
         Ok((request, _)) => done(&desk, StatusCode::OK, &request, &shown.person).await,
         Err(ApprovalError::Decided(_)) => {
-            let fresh = desk.deps.approvals.request(&shown.app, &shown.request).await.map_err(problem)?;
+            let fresh = desk
+                .deps
+                .approvals
+                .request(&shown.app, &shown.request)
+                .await
+                .map_err(problem)?;
             done(&desk, StatusCode::CONFLICT, &fresh, &shown.person).await
         }
         Err(ApprovalError::Invalid { .. }) => {
             let status = StatusCode::UNPROCESSABLE_ENTITY;
-            form(&desk, status, &request, &shown, &given.reason, Some("The reason is missing.")).await
+            form(
+                &desk,
+                status,
+                &request,
+                &shown,
+                &given.reason,
+                Some("The reason is missing."),
+            )
+            .await
         }
         Err(error) => Ok(desk.refused(error).await),
     }
 }
 
 async fn done(desk: &Desk, status: StatusCode, request: &Request, person: &Person) -> PageAnswer {
-    let stored = desk.deps.approvals.approval(&request.app_id, &request.approval_id).await.map_err(problem)?;
-    let own = stored.state.votes().filter(|(_, _, vote)| vote.actor.same_as(person)).map(|(_, _, vote)| vote).last();
+    let stored = desk
+        .deps
+        .approvals
+        .approval(&request.app_id, &request.approval_id)
+        .await
+        .map_err(problem)?;
+    let own = stored
+        .state
+        .votes()
+        .filter(|(_, _, vote)| vote.actor.same_as(person))
+        .map(|(_, _, vote)| vote)
+        .last();
     let words = &desk.words;
-    let app = desk.deps.tenants.app(&heimdall_tenant::Caller::System, request.app_id.as_str()).await;
+    let app = desk
+        .deps
+        .tenants
+        .app(&heimdall_tenant::Caller::System, request.app_id.as_str())
+        .await;
     let (seal, mark) = match own {
         Some(vote) => {
             let time = words.when(vote.at);
             let mark = if vote.action.is_yes() { "ok" } else { "no" };
-            (words.with("Recorded {time}. You may close this tab.", &[("time", &time)]), mark)
+            (
+                words.with(
+                    "Recorded {time}. You may close this tab.",
+                    &[("time", &time)],
+                ),
+                mark,
+            )
         }
         None => {
             let state = words.state(request.state);
-            (words.with("The request is {state} already.", &[("state", &state)]), tone(request.state))
+            (
+                words.with("The request is {state} already.", &[("state", &state)]),
+                tone(request.state),
+            )
         }
     };
     let mut then: Vec<Value> = Vec::new();

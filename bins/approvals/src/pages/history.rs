@@ -42,15 +42,31 @@ async fn rows(desk: &Desk, filter: &Filter) -> Result<(Vec<Request>, Option<Stri
     let viewer = desk.viewer()?;
     let page = wanted(Some(100), filter.cursor.as_deref())?;
     let requester = (filter.part == "asked").then(|| viewer.user.id.clone());
-    let narrowed = RequestFilter { requester, state: RequestState::parse(&filter.state) };
-    let found = desk.deps.approvals.requests(&viewer.app_id, &narrowed, &page).await.map_err(problem)?;
+    let narrowed = RequestFilter {
+        requester,
+        state: RequestState::parse(&filter.state),
+    };
+    let found = desk
+        .deps
+        .approvals
+        .requests(&viewer.app_id, &narrowed, &page)
+        .await
+        .map_err(problem)?;
     let (person, wanted) = (viewer.person(), filter.q.to_lowercase());
     let fits = |text: &str| text.to_lowercase().contains(&wanted);
     let mut kept = Vec::new();
     for request in found.data {
         let own = request.requester.id == viewer.user.id;
-        let stored = desk.deps.approvals.approval(&viewer.app_id, &request.approval_id).await.map_err(problem)?;
-        let decided = stored.state.votes().any(|(_, _, vote)| vote.actor.same_as(&person));
+        let stored = desk
+            .deps
+            .approvals
+            .approval(&viewer.app_id, &request.approval_id)
+            .await
+            .map_err(problem)?;
+        let decided = stored
+            .state
+            .votes()
+            .any(|(_, _, vote)| vote.actor.same_as(&person));
         let part = match filter.part.as_str() {
             "asked" => own,
             "decided" => decided,
@@ -73,7 +89,11 @@ async fn show(request: HttpRequest, filter: Query<Filter>) -> PageAnswer {
     };
     let filter = filter.0;
     let (found, next) = rows(&desk, &filter).await?;
-    let query = [("q", &filter.q), ("state", &filter.state), ("part", &filter.part)];
+    let query = [
+        ("q", &filter.q),
+        ("state", &filter.state),
+        ("part", &filter.part),
+    ];
     let query = serde_urlencoded::to_string(query).unwrap_or_default();
     let any = json!({"value": "", "text": desk.words.t("Any"), "chosen": false});
     let states = STATES.iter().map(|state| {
@@ -89,7 +109,9 @@ async fn show(request: HttpRequest, filter: Query<Filter>) -> PageAnswer {
         "parts": std::iter::once(any).chain(parts).collect::<Vec<_>>(),
         "rows": found.iter().map(|request| desk.words.row(request)).collect::<Vec<_>>(),
     });
-    Ok(desk.page(StatusCode::OK, "history.html", "history", context).await)
+    Ok(desk
+        .page(StatusCode::OK, "history.html", "history", context)
+        .await)
 }
 
 fn exported(request: &Request) -> Value {
@@ -107,8 +129,13 @@ async fn as_json(request: HttpRequest, filter: Query<Filter>) -> PageAnswer {
         Err(signin) => return Ok(signin),
     };
     let (found, _) = rows(&desk, &filter.0).await?;
-    let file = ("content-disposition", "attachment; filename=\"history.json\"");
-    Ok(HttpResponse::Ok().insert_header(file).json(found.iter().map(exported).collect::<Vec<_>>()))
+    let file = (
+        "content-disposition",
+        "attachment; filename=\"history.json\"",
+    );
+    Ok(HttpResponse::Ok()
+        .insert_header(file)
+        .json(found.iter().map(exported).collect::<Vec<_>>()))
 }
 
 async fn csv(request: HttpRequest, filter: Query<Filter>) -> PageAnswer {
@@ -119,7 +146,12 @@ async fn csv(request: HttpRequest, filter: Query<Filter>) -> PageAnswer {
     let (found, _) = rows(&desk, &filter.0).await?;
     let mut text = "number,id,requester,roles,state,minutes,justification,asked_at\r\n".to_owned();
     for request in &found {
-        let roles = request.roles.iter().map(|role| role.name.as_str()).collect::<Vec<_>>().join(" ");
+        let roles = request
+            .roles
+            .iter()
+            .map(|role| role.name.as_str())
+            .collect::<Vec<_>>()
+            .join(" ");
         let cells = [
             request.session_id.to_string(),
             request.id.to_string(),
@@ -135,14 +167,21 @@ async fn csv(request: HttpRequest, filter: Query<Filter>) -> PageAnswer {
     }
     Ok(HttpResponse::Ok()
         .content_type("text/csv; charset=utf-8")
-        .insert_header(("content-disposition", "attachment; filename=\"history.csv\""))
+        .insert_header((
+            "content-disposition",
+            "attachment; filename=\"history.csv\"",
+        ))
         .body(text))
 }
 
 // RFC 4180 quoting; a leading sign would make a spreadsheet run what somebody typed.
 fn cell_of(text: &str) -> String {
     let risky = text.starts_with(['=', '+', '-', '@', '\t']);
-    format!("\"{}{}\"", if risky { "'" } else { "" }, text.replace('"', "\"\""))
+    format!(
+        "\"{}{}\"",
+        if risky { "'" } else { "" },
+        text.replace('"', "\"\"")
+    )
 }
 
 #[cfg(test)]

@@ -24,8 +24,16 @@ async fn show(request: HttpRequest, filter: Query<Filter>) -> PageAnswer {
         Err(signin) => return Ok(signin),
     };
     let viewer = desk.viewer()?;
-    let page = PageRequest { limit: PageRequest::MAX_LIMIT, cursor: None };
-    let found = desk.deps.approvals.inbox(&viewer.app_id, &viewer.person(), &page).await.map_err(problem)?;
+    let page = PageRequest {
+        limit: PageRequest::MAX_LIMIT,
+        cursor: None,
+    };
+    let found = desk
+        .deps
+        .approvals
+        .inbox(&viewer.app_id, &viewer.person(), &page)
+        .await
+        .map_err(problem)?;
     let wanted = filter.0.q.to_lowercase();
     let fits = |text: &str| text.to_lowercase().contains(&wanted);
     let mut rows: Vec<Value> = Vec::new();
@@ -33,12 +41,25 @@ async fn show(request: HttpRequest, filter: Query<Filter>) -> PageAnswer {
         if !fits(&asked.requester.name) && !asked.roles.iter().any(|role| fits(&role.name)) {
             continue;
         }
-        let stored = desk.deps.approvals.approval(&viewer.app_id, &asked.approval_id).await.map_err(problem)?;
+        let stored = desk
+            .deps
+            .approvals
+            .approval(&viewer.app_id, &asked.approval_id)
+            .await
+            .map_err(problem)?;
         let person = viewer.person();
         let mut row = desk.words.row(asked);
-        let own = stored.state.children(0).filter_map(|index| stored.state.steps.get(index));
-        let own: Vec<bool> =
-            own.map(|step| step.seats.iter().any(|s| s.vote.is_none() && person.is(&s.holder))).collect();
+        let own = stored
+            .state
+            .children(0)
+            .filter_map(|index| stored.state.steps.get(index));
+        let own: Vec<bool> = own
+            .map(|step| {
+                step.seats
+                    .iter()
+                    .any(|s| s.vote.is_none() && person.is(&s.holder))
+            })
+            .collect();
         if let Some(tags) = row.get_mut("roles").and_then(Value::as_array_mut) {
             for (tag, _) in tags.iter_mut().zip(own).filter(|(_, own)| *own) {
                 if let Some(members) = tag.as_object_mut() {
@@ -49,5 +70,7 @@ async fn show(request: HttpRequest, filter: Query<Filter>) -> PageAnswer {
         rows.push(row);
     }
     let context = json!({"as_of": desk.words.now(), "q": filter.0.q, "rows": rows});
-    Ok(desk.page(StatusCode::OK, "inbox.html", "inbox", context).await)
+    Ok(desk
+        .page(StatusCode::OK, "inbox.html", "inbox", context)
+        .await)
 }

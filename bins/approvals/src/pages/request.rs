@@ -31,7 +31,9 @@ async fn show(request: HttpRequest, id: web::Path<String>) -> PageAnswer {
 // Its requester, and whoever has or had a seat in it.
 async fn visible(desk: &Desk, id: &str) -> Result<Option<Request>, Problem> {
     let viewer = desk.viewer()?;
-    let Ok(id) = id.parse::<RequestId>() else { return Ok(None) };
+    let Ok(id) = id.parse::<RequestId>() else {
+        return Ok(None);
+    };
     let found = match desk.deps.approvals.request(&viewer.app_id, &id).await {
         Ok(found) => found,
         Err(ApprovalError::NotFound) => return Ok(None),
@@ -40,24 +42,56 @@ async fn visible(desk: &Desk, id: &str) -> Result<Option<Request>, Problem> {
     if found.requester.id == viewer.user.id {
         return Ok(Some(found));
     }
-    let stored = desk.deps.approvals.approval(&viewer.app_id, &found.approval_id).await.map_err(problem)?;
+    let stored = desk
+        .deps
+        .approvals
+        .approval(&viewer.app_id, &found.approval_id)
+        .await
+        .map_err(problem)?;
     let person = viewer.person();
-    let seated = stored.state.steps.iter().flat_map(|step| &step.seats).any(|seat| person.is(&seat.holder));
+    let seated = stored
+        .state
+        .steps
+        .iter()
+        .flat_map(|step| &step.seats)
+        .any(|seat| person.is(&seat.holder));
     Ok(seated.then_some(found))
 }
 
-async fn page(desk: &Desk, status: StatusCode, id: &str, note: Option<Value>) -> Result<HttpResponse, Problem> {
-    let Some(found) = visible(desk, id).await? else { return Ok(desk.not_found().await) };
+async fn page(
+    desk: &Desk,
+    status: StatusCode,
+    id: &str,
+    note: Option<Value>,
+) -> Result<HttpResponse, Problem> {
+    let Some(found) = visible(desk, id).await? else {
+        return Ok(desk.not_found().await);
+    };
     let viewer = desk.viewer()?;
-    let stored = desk.deps.approvals.approval(&viewer.app_id, &found.approval_id).await.map_err(problem)?;
-    let grants = desk.deps.approvals.grants_of(&viewer.app_id, &found.id).await.map_err(problem)?;
+    let stored = desk
+        .deps
+        .approvals
+        .approval(&viewer.app_id, &found.approval_id)
+        .await
+        .map_err(problem)?;
+    let grants = desk
+        .deps
+        .approvals
+        .grants_of(&viewer.app_id, &found.id)
+        .await
+        .map_err(problem)?;
     let (words, person) = (&desk.words, viewer.person());
     let open = found.state == RequestState::Created;
     let mine = found.requester.id == viewer.user.id;
     let mut waiting: Vec<String> = Vec::new();
     let mut can_decide = false;
     let mut steps: Vec<Value> = Vec::new();
-    for step in stored.state.steps.iter().filter(|step| step.spec.kind.has_seats()) {
+    for step in stored
+        .state
+        .steps
+        .iter()
+        .filter(|step| step.spec.kind.has_seats())
+    {
         let (mark, word) = match &step.state {
             StepState::Active | StepState::Moderating | StepState::Held(_) => ("wait", "Waiting"),
             StepState::Approved => ("ok", "Approved"),
@@ -69,7 +103,10 @@ async fn page(desk: &Desk, status: StatusCode, id: &str, note: Option<Value>) ->
         };
         if step.state == StepState::Active {
             let left = step.seats.iter().filter(|seat| seat.vote.is_none());
-            waiting.extend(left.clone().map(|seat| seat.holder.address().unwrap_or("…").to_owned()));
+            waiting.extend(
+                left.clone()
+                    .map(|seat| seat.holder.address().unwrap_or("…").to_owned()),
+            );
             can_decide |= left.clone().any(|seat| person.is(&seat.holder)) && !mine;
         }
         let votes: Vec<Value> = step
@@ -120,19 +157,37 @@ async fn page(desk: &Desk, status: StatusCode, id: &str, note: Option<Value>) ->
         "can_decide": can_decide && open, "can_cancel": mine && open,
         "can_end": mine && grants.iter().any(|grant| grant.state.is_live()) && found.state == RequestState::Approved,
     });
-    Ok(desk.page(status, "request.html", if mine { "access" } else { "inbox" }, context).await)
+    Ok(desk
+        .page(
+            status,
+            "request.html",
+            if mine { "access" } else { "inbox" },
+            context,
+        )
+        .await)
 }
 
-fn seal(desk: &Desk, found: &Request, waiting: &[String], ends: Option<heimdall_types::Timestamp>) -> String {
+fn seal(
+    desk: &Desk,
+    found: &Request,
+    waiting: &[String],
+    ends: Option<heimdall_types::Timestamp>,
+) -> String {
     let words = &desk.words;
     match found.state {
-        RequestState::Created => words.with("Waiting for {names}.", &[("names", &waiting.join(", "))]),
+        RequestState::Created => {
+            words.with("Waiting for {names}.", &[("names", &waiting.join(", "))])
+        }
         RequestState::Approved => {
             let time = ends.map(|at| words.when(at)).unwrap_or_default();
             words.with("Approved. Access lasts until {time}.", &[("time", &time)])
         }
         RequestState::Denied => {
-            let reason = found.denial.as_ref().map(|(reason, _)| reason.as_str()).unwrap_or_default();
+            let reason = found
+                .denial
+                .as_ref()
+                .map(|(reason, _)| reason.as_str())
+                .unwrap_or_default();
             words.with("Denied: “{reason}”", &[("reason", reason)])
         }
         RequestState::Canceled => words.t("Cancelled by the requester."),
@@ -152,7 +207,11 @@ struct Act {
     back: String,
 }
 
-async fn desk_for(request: &HttpRequest, id: &str, csrf: &str) -> Result<Result<(Desk, Request), HttpResponse>, Problem> {
+async fn desk_for(
+    request: &HttpRequest,
+    id: &str,
+    csrf: &str,
+) -> Result<Result<(Desk, Request), HttpResponse>, Problem> {
     let desk = match Desk::of(request).await? {
         Ok(desk) => desk,
         Err(signin) => return Ok(Err(signin)),
@@ -173,7 +232,11 @@ async fn cancel(request: HttpRequest, id: web::Path<String>, given: Form<Act>) -
     if found.requester.id != viewer.user.id {
         return Ok(desk.not_found().await);
     }
-    let outcome = desk.deps.approvals.cancel(&found.app_id, &found.id, &viewer.actor()).await;
+    let outcome = desk
+        .deps
+        .approvals
+        .cancel(&found.app_id, &found.id, &viewer.actor())
+        .await;
     after(&desk, &found, outcome.map(drop), "").await
 }
 
@@ -186,7 +249,11 @@ async fn terminate(request: HttpRequest, id: web::Path<String>, given: Form<Act>
     if found.requester.id != viewer.user.id {
         return Ok(desk.not_found().await);
     }
-    let outcome = desk.deps.approvals.terminate(&found.app_id, &found.id, &viewer.actor()).await;
+    let outcome = desk
+        .deps
+        .approvals
+        .terminate(&found.app_id, &found.id, &viewer.actor())
+        .await;
     after(&desk, &found, outcome.map(drop), "").await
 }
 
@@ -196,7 +263,13 @@ async fn approve(request: HttpRequest, id: web::Path<String>, given: Form<Act>) 
 }
 
 async fn deny(request: HttpRequest, id: web::Path<String>, given: Form<Act>) -> PageAnswer {
-    decide(&request, &id, &given.0, Verdict::Deny(given.0.reason.clone())).await
+    decide(
+        &request,
+        &id,
+        &given.0,
+        Verdict::Deny(given.0.reason.clone()),
+    )
+    .await
 }
 
 async fn decide(request: &HttpRequest, id: &str, given: &Act, verdict: Verdict) -> PageAnswer {
@@ -216,13 +289,20 @@ async fn decide(request: &HttpRequest, id: &str, given: &Act, verdict: Verdict) 
 }
 
 // On to where the viewer came from; a refusal is told on the page of the request.
-async fn after(desk: &Desk, found: &Request, outcome: Result<(), ApprovalError>, back: &str) -> PageAnswer {
+async fn after(
+    desk: &Desk,
+    found: &Request,
+    outcome: Result<(), ApprovalError>,
+    back: &str,
+) -> PageAnswer {
     match outcome {
         Ok(()) if back.is_empty() => Ok(see_other(&format!("/requests/{}", found.id))),
         Ok(()) => Ok(see_other(own_path(back))),
         Err(ApprovalError::Fault(fault)) => Err(fault.into()),
         Err(error) => {
-            let text = desk.words.with("Nothing was changed: {why}", &[("why", &error.to_string())]);
+            let text = desk
+                .words
+                .with("Nothing was changed: {why}", &[("why", &error.to_string())]);
             let note = json!({"tone": "no", "text": text});
             page(desk, StatusCode::CONFLICT, found.id.as_str(), Some(note)).await
         }

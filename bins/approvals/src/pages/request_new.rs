@@ -11,8 +11,11 @@ use super::{Desk, PageAnswer, see_other};
 use crate::refusal::problem;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config
-        .service(web::resource("/requests/new").route(web::get().to(show)).route(web::post().to(send)));
+    config.service(
+        web::resource("/requests/new")
+            .route(web::get().to(show))
+            .route(web::post().to(send)),
+    );
 }
 
 const CHOICES: [u32; 4] = [30, 60, 240, 480];
@@ -46,25 +49,49 @@ impl Typed {
                 "start" => typed.start = value,
                 "start_at" => typed.start_at = value,
                 "resource" => typed.resource = value,
-                other => return Err(Problem::bad_field(other.to_owned(), "is no field of this form")),
+                other => {
+                    return Err(Problem::bad_field(
+                        other.to_owned(),
+                        "is no field of this form",
+                    ));
+                }
             }
         }
         Ok(typed)
     }
 
     fn ask(&self) -> Result<Ask, ApprovalError> {
-        let wrong = |field: &str, reason: &str| ApprovalError::Invalid { field: field.to_owned(), reason: reason.to_owned() };
-        let minutes = if self.duration == "other" { &self.other } else { &self.duration };
-        let minutes = minutes.trim().parse().map_err(|_| wrong("duration_minutes", "must be a number of minutes"))?;
+        let wrong = |field: &str, reason: &str| ApprovalError::Invalid {
+            field: field.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let minutes = if self.duration == "other" {
+            &self.other
+        } else {
+            &self.duration
+        };
+        let minutes = minutes
+            .trim()
+            .parse()
+            .map_err(|_| wrong("duration_minutes", "must be a number of minutes"))?;
         let start = match self.start.as_str() {
             "at" => {
                 let text = format!("{}:00Z", self.start_at.trim());
-                Start::At(Timestamp::parse_rfc3339(&text).ok_or_else(|| wrong("start", "must be a date and a time"))?)
+                Start::At(
+                    Timestamp::parse_rfc3339(&text)
+                        .ok_or_else(|| wrong("start", "must be a date and a time"))?,
+                )
             }
             _ => Start::OnApproval,
         };
         let resource = Some(self.resource.clone()).filter(|text| !text.trim().is_empty());
-        Ok(Ask { roles: self.roles.clone(), justification: self.justification.clone(), minutes, start, resource })
+        Ok(Ask {
+            roles: self.roles.clone(),
+            justification: self.justification.clone(),
+            minutes,
+            start,
+            resource,
+        })
     }
 }
 
@@ -73,7 +100,10 @@ async fn show(request: HttpRequest) -> PageAnswer {
         Ok(desk) => desk,
         Err(signin) => return Ok(signin),
     };
-    let typed = Typed { duration: "60".to_owned(), ..Typed::read(request.query_string().as_bytes())? };
+    let typed = Typed {
+        duration: "60".to_owned(),
+        ..Typed::read(request.query_string().as_bytes())?
+    };
     form(&desk, StatusCode::OK, &typed, None).await
 }
 
@@ -86,19 +116,35 @@ async fn send(request: HttpRequest, body: web::Bytes) -> PageAnswer {
     desk.check(&request, &typed.csrf)?;
     let viewer = desk.viewer()?;
     let outcome = match typed.ask() {
-        Ok(ask) => desk.deps.approvals.ask(&viewer.app_id, viewer.requester(), ask).await,
+        Ok(ask) => {
+            desk.deps
+                .approvals
+                .ask(&viewer.app_id, viewer.requester(), ask)
+                .await
+        }
         Err(error) => Err(error),
     };
     match outcome {
         Ok(made) => Ok(see_other(&format!("/requests/{}", made.id))),
         Err(ApprovalError::Invalid { field, reason }) => {
-            form(&desk, StatusCode::UNPROCESSABLE_ENTITY, &typed, Some((&field, &reason))).await
+            form(
+                &desk,
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &typed,
+                Some((&field, &reason)),
+            )
+            .await
         }
         Err(error) => Err(problem(error)),
     }
 }
 
-async fn form(desk: &Desk, status: StatusCode, typed: &Typed, error: Option<(&str, &str)>) -> Result<HttpResponse, Problem> {
+async fn form(
+    desk: &Desk,
+    status: StatusCode,
+    typed: &Typed,
+    error: Option<(&str, &str)>,
+) -> Result<HttpResponse, Problem> {
     let all = roles(desk).await?;
     let (own, grants) = held(desk).await?;
     let open: Vec<Value> = all
@@ -113,7 +159,11 @@ async fn form(desk: &Desk, status: StatusCode, typed: &Typed, error: Option<(&st
             }))
         })
         .collect();
-    let longest = all.iter().filter_map(|role| Some(role.requestable.as_ref()?.max_minutes)).max().unwrap_or(480);
+    let longest = all
+        .iter()
+        .filter_map(|role| Some(role.requestable.as_ref()?.max_minutes))
+        .max()
+        .unwrap_or(480);
     let durations: Vec<Value> = CHOICES
         .iter()
         .filter(|minutes| **minutes <= longest)
@@ -135,11 +185,21 @@ async fn form(desk: &Desk, status: StatusCode, typed: &Typed, error: Option<(&st
         })
         .into_iter()
         .collect();
-    let other = if typed.duration == "other" { typed.other.as_str() } else { "" };
-    let start_at = if typed.start == "at" { typed.start_at.as_str() } else { "" };
+    let other = if typed.duration == "other" {
+        typed.other.as_str()
+    } else {
+        ""
+    };
+    let start_at = if typed.start == "at" {
+        typed.start_at.as_str()
+    } else {
+        ""
+    };
     let context = json!({
         "roles": open, "durations": durations, "errors": errors, "justification": typed.justification,
         "duration_other": other, "start_at": start_at, "resource": typed.resource,
     });
-    Ok(desk.page(status, "request-new.html", "access", context).await)
+    Ok(desk
+        .page(status, "request-new.html", "access", context)
+        .await)
 }

@@ -12,7 +12,9 @@ use crate::smtp;
 const PERMISSION: &str = "settings:write";
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.route("/settings", web::get().to(show)).route("/settings", web::post().to(change));
+    config
+        .route("/settings", web::get().to(show))
+        .route("/settings", web::post().to(change));
 }
 
 /// Whether the viewer may change settings, by a role for good or a live grant.
@@ -20,10 +22,17 @@ pub(super) async fn may_change(desk: &Desk) -> Result<bool, Problem> {
     let (own, grants) = home::held(desk).await?;
     let roles = home::roles(desk).await?;
     let held = |name: &String| {
-        own.contains(name) || grants.iter().any(|grant| grant.role == *name && grant.starts_at <= desk.deps.clock.now())
+        own.contains(name)
+            || grants
+                .iter()
+                .any(|grant| grant.role == *name && grant.starts_at <= desk.deps.clock.now())
     };
     let mut mine = roles.iter().filter(|role| held(&role.name));
-    Ok(mine.any(|role| role.effective_permissions.iter().any(|permission| permission == PERMISSION)))
+    Ok(mine.any(|role| {
+        role.effective_permissions
+            .iter()
+            .any(|permission| permission == PERMISSION)
+    }))
 }
 
 async fn desk_of(request: &HttpRequest) -> Result<Result<Desk, HttpResponse>, Problem> {
@@ -46,8 +55,15 @@ async fn show(request: HttpRequest) -> PageAnswer {
 
 async fn page(desk: &Desk, status: StatusCode, note: Value, errors: Vec<Value>) -> PageAnswer {
     let viewer = desk.viewer()?;
-    let portal = desk.deps.portals.of(&viewer.app_id).await.map_err(crate::refusal::problem)?;
-    let mail = smtp::load(&desk.deps.store).await?.map(|(stored, _)| json!({"url": stored.url, "from": stored.from}));
+    let portal = desk
+        .deps
+        .portals
+        .of(&viewer.app_id)
+        .await
+        .map_err(crate::refusal::problem)?;
+    let mail = smtp::load(&desk.deps.store)
+        .await?
+        .map(|(stored, _)| json!({"url": stored.url, "from": stored.from}));
     let context = json!({
         "enabled": portal.enabled, "host": portal.host, "keys": keys(desk, &portal), "mail": mail,
         "address": viewer.user.email, "note": note, "errors": errors,
@@ -92,23 +108,43 @@ async fn change(request: HttpRequest, form: Form<Posted>) -> PageAnswer {
         Ok(desk) => desk,
         Err(answer) => return Ok(answer),
     };
-    let Posted { csrf, act, enabled, host, key } = form.0;
+    let Posted {
+        csrf,
+        act,
+        enabled,
+        host,
+        key,
+    } = form.0;
     desk.check(&request, &csrf)?;
     let viewer = desk.viewer()?;
     let (app, actor, portals) = (&viewer.app_id, viewer.actor(), &desk.deps.portals);
     let done = match act {
         Act::Gate => {
-            let change = PortalChange { enabled: Some(enabled.is_some()), host, signature_key: None };
-            portals.change(app, &actor, change).await.map(|_| "The gate and the host were saved.")
+            let change = PortalChange {
+                enabled: Some(enabled.is_some()),
+                host,
+                signature_key: None,
+            };
+            portals
+                .change(app, &actor, change)
+                .await
+                .map(|_| "The gate and the host were saved.")
         }
         Act::Key => {
             let text = key.map_or_else(|| Secret::new(""), |key| Secret::new(key.expose().trim()));
-            let change = PortalChange { signature_key: Some(text), ..PortalChange::default() };
-            portals.change(app, &actor, change).await.map(|_| "The key was set. Links already sent stay valid.")
+            let change = PortalChange {
+                signature_key: Some(text),
+                ..PortalChange::default()
+            };
+            portals
+                .change(app, &actor, change)
+                .await
+                .map(|_| "The key was set. Links already sent stay valid.")
         }
-        Act::Generate => {
-            portals.generate_key(app, &actor).await.map(|_| "A key was generated. Links already sent stay valid.")
-        }
+        Act::Generate => portals
+            .generate_key(app, &actor)
+            .await
+            .map(|_| "A key was generated. Links already sent stay valid."),
         Act::Test => test(&desk).await.map(|()| "The test mail is on its way."),
     };
     match done {
@@ -117,8 +153,16 @@ async fn change(request: HttpRequest, form: Form<Posted>) -> PageAnswer {
             page(&desk, StatusCode::OK, note, Vec::new()).await
         }
         Err(ApprovalError::Invalid { field, reason }) => {
-            let anchor = if field == "portal_host" { "host" } else { "key" };
-            let label = desk.words.t(if anchor == "host" { "Portal host" } else { "Key" });
+            let anchor = if field == "portal_host" {
+                "host"
+            } else {
+                "key"
+            };
+            let label = desk.words.t(if anchor == "host" {
+                "Portal host"
+            } else {
+                "Key"
+            });
             let errors = vec![json!({"anchor": anchor, "text": format!("{label}: {reason}")})];
             page(&desk, StatusCode::UNPROCESSABLE_ENTITY, Value::Null, errors).await
         }
@@ -128,7 +172,9 @@ async fn change(request: HttpRequest, form: Form<Posted>) -> PageAnswer {
 
 async fn test(desk: &Desk) -> Result<(), ApprovalError> {
     let deps = &desk.deps;
-    let Ok(viewer) = desk.viewer() else { return Err(ApprovalError::Forbidden) };
+    let Ok(viewer) = desk.viewer() else {
+        return Err(ApprovalError::Forbidden);
+    };
     let now = deps.clock.now();
     let id = NoticeId::generate(now, deps.rng.as_ref());
     let notice = Notice {
@@ -147,6 +193,12 @@ async fn test(desk: &Desk) -> Result<(), ApprovalError> {
         target: id.to_string(),
         data: json!({}),
     };
-    deps.store.record(Journal { audit: vec![entry], notices: vec![notice], ..Journal::default() }).await?;
+    deps.store
+        .record(Journal {
+            audit: vec![entry],
+            notices: vec![notice],
+            ..Journal::default()
+        })
+        .await?;
     Ok(())
 }

@@ -32,7 +32,9 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 }
 
 async fn nothing() -> HttpResponse {
-    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).finish()
+    HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .finish()
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -46,19 +48,36 @@ struct Link {
 
 /// Programs that look at links for people: what they send is not a decision.
 const LOOKERS: [&str; 14] = [
-    "bot", "preview", "crawler", "spider", "scanner", "facebookexternalhit", "whatsapp", "slack", "skypeuripreview",
-    "googleimageproxy", "mimecast", "barracuda", "proofpoint", "safelinks",
+    "bot",
+    "preview",
+    "crawler",
+    "spider",
+    "scanner",
+    "facebookexternalhit",
+    "whatsapp",
+    "slack",
+    "skypeuripreview",
+    "googleimageproxy",
+    "mimecast",
+    "barracuda",
+    "proofpoint",
+    "safelinks",
 ];
 
 fn field<'a>(http: &'a HttpRequest, name: &str) -> &'a str {
-    http.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    http.headers()
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 fn only_looks(http: &HttpRequest) -> bool {
-    let ahead = ["sec-purpose", "purpose", "x-purpose", "x-moz"].iter().any(|name| {
-        let value = field(http, name);
-        value.contains("prefetch") || value.contains("preview") || value.contains("prerender")
-    });
+    let ahead = ["sec-purpose", "purpose", "x-purpose", "x-moz"]
+        .iter()
+        .any(|name| {
+            let value = field(http, name);
+            value.contains("prefetch") || value.contains("preview") || value.contains("prerender")
+        });
     let agent = field(http, "user-agent").to_ascii_lowercase();
     ahead || LOOKERS.iter().any(|looker| agent.contains(looker))
 }
@@ -80,7 +99,14 @@ struct Shown {
 async fn open(http: HttpRequest, link: Query<Link>) -> PageAnswer {
     let mut desk = Desk::open(&http)?;
     if only_looks(&http) {
-        return Ok(plate(&desk, StatusCode::OK, "An approval waits", "Open this link in a browser to see it.", None).await);
+        return Ok(plate(
+            &desk,
+            StatusCode::OK,
+            "An approval waits",
+            "Open this link in a browser to see it.",
+            None,
+        )
+        .await);
     }
     if let (Some(edge), Some(source)) = (http.app_data::<web::Data<Edge>>(), source_of(&http)) {
         edge.counters().link(source)?;
@@ -95,13 +121,19 @@ async fn open(http: HttpRequest, link: Query<Link>) -> PageAnswer {
     };
     desk.viewer = Viewer::of(&http).await?;
     let who = desk.viewer.as_ref().map(Viewer::person);
-    let judged = desk.deps.workflows.judge(&token, who.as_ref()).await.map_err(problem)?;
+    let judged = desk
+        .deps
+        .workflows
+        .judge(&token, who.as_ref())
+        .await
+        .map_err(problem)?;
     match judged {
         Judgement::Ready(ready) => ready_page(&desk, &http, &ready, token).await,
         Judgement::Login => {
             let parked = desk.deps.workflows.park(&token).await?;
             let target = format!("/step-action?parked={parked}");
-            let query = serde_urlencoded::to_string([("next", target.as_str())]).unwrap_or_default();
+            let query =
+                serde_urlencoded::to_string([("next", target.as_str())]).unwrap_or_default();
             Ok(see_other(&format!("/login?{query}")))
         }
         other => Ok(told(&desk, &other).await),
@@ -110,22 +142,38 @@ async fn open(http: HttpRequest, link: Query<Link>) -> PageAnswer {
 
 fn source_of(http: &HttpRequest) -> Option<std::net::IpAddr> {
     let edge = http.app_data::<web::Data<Edge>>();
-    edge.map(|edge| edge.source_of(http)).or_else(|| http.peer_addr().map(|peer| peer.ip()))
+    edge.map(|edge| edge.source_of(http))
+        .or_else(|| http.peer_addr().map(|peer| peer.ip()))
 }
 
 async fn ready_page(desk: &Desk, http: &HttpRequest, ready: &Ready, token: String) -> PageAnswer {
     let mail = ready.link.sub.is_some();
-    if ready.need == Need::Choice && mail && let Some(url) = &ready.external_url {
+    if ready.need == Need::Choice
+        && mail
+        && let Some(url) = &ready.external_url
+    {
         return Ok(see_other(url));
     }
     let both = source_of(http).is_some_and(|source| {
         let step = format!("{}/{}", ready.link.approval_id, ready.link.step_id);
-        desk.deps.scanners.opened(source, &step, ready.link.action.as_str(), desk.deps.clock.now())
+        desk.deps.scanners.opened(
+            source,
+            &step,
+            ready.link.action.as_str(),
+            desk.deps.clock.now(),
+        )
     });
     let real = is_navigation(http) && !both;
-    let session = desk.viewer.as_ref().map(|viewer| viewer.session.clone()).unwrap_or_default();
+    let session = desk
+        .viewer
+        .as_ref()
+        .map(|viewer| viewer.session.clone())
+        .unwrap_or_default();
     // A live session of the very person needs no further word; so says an API link by its nature.
-    let known = desk.viewer.as_ref().is_some_and(|viewer| viewer.person().same_as(&ready.person));
+    let known = desk
+        .viewer
+        .as_ref()
+        .is_some_and(|viewer| viewer.person().same_as(&ready.person));
     if ready.need == Need::Nothing && real && known {
         return carry_out(desk, ready, None, Vec::new(), None).await;
     }
@@ -137,7 +185,14 @@ async fn ready_page(desk: &Desk, http: &HttpRequest, ready: &Ready, token: Strin
     Ok(form(desk, StatusCode::OK, ready, &shown, real && mail, None).await)
 }
 
-async fn form(desk: &Desk, status: StatusCode, ready: &Ready, shown: &Shown, by_itself: bool, wrong: Option<&str>) -> HttpResponse {
+async fn form(
+    desk: &Desk,
+    status: StatusCode,
+    ready: &Ready,
+    shown: &Shown,
+    by_itself: bool,
+    wrong: Option<&str>,
+) -> HttpResponse {
     let words = &desk.words;
     let need = match ready.need {
         Need::Nothing => "nothing",
@@ -147,7 +202,11 @@ async fn form(desk: &Desk, status: StatusCode, ready: &Ready, shown: &Shown, by_
     };
     let nonce = opaque::seal(&desk.deps.root_key, PURPOSE, shown, desk.deps.rng.as_ref());
     let action = ready.link.action.as_str();
-    let options = ready.options.iter().enumerate().map(|(index, text)| json!({ "index": index, "text": text }));
+    let options = ready
+        .options
+        .iter()
+        .enumerate()
+        .map(|(index, text)| json!({ "index": index, "text": text }));
     let context = json!({
         "title": ready.title, "step": ready.step, "action": action, "verb": words.t(&format!("step:{action}")),
         "need": need, "options": options.collect::<Vec<_>>(), "external_url": ready.external_url, "nonce": nonce,
@@ -183,7 +242,8 @@ impl Pressed {
             let image = self.png.strip_prefix("data:image/png;base64,")?;
             let strokes: Value = serde_json::from_str(&self.strokes).ok()?;
             let drawn = strokes.as_array().is_some_and(|all| !all.is_empty()) && !image.is_empty();
-            return drawn.then(|| json!({ "kind": "drawn", "strokes": strokes, "png": image, "dig": dig }));
+            return drawn
+                .then(|| json!({ "kind": "drawn", "strokes": strokes, "png": image, "dig": dig }));
         }
         let name = self.typed.trim();
         let fits = (1..=200).contains(&name.chars().count());
@@ -194,7 +254,10 @@ impl Pressed {
 async fn act(http: HttpRequest, given: Form<Pressed>) -> PageAnswer {
     let mut desk = Desk::open(&http)?;
     if !same_origin(&http) {
-        return Err(Problem::forbidden("cross_origin", "this form belongs to another site"));
+        return Err(Problem::forbidden(
+            "cross_origin",
+            "this form belongs to another site",
+        ));
     }
     let given = given.0;
     let Some(shown) = opaque::open::<Shown>(&desk.deps.root_key, PURPOSE, &given.nonce) else {
@@ -204,12 +267,27 @@ async fn act(http: HttpRequest, given: Form<Pressed>) -> PageAnswer {
         return Ok(gone(&desk).await);
     }
     desk.viewer = Viewer::of(&http).await?;
-    if !shown.session.is_empty() && desk.viewer.as_ref().is_none_or(|viewer| viewer.session != shown.session) {
-        return Err(Problem::forbidden("bad_nonce", "this form belongs to another session"));
+    if !shown.session.is_empty()
+        && desk
+            .viewer
+            .as_ref()
+            .is_none_or(|viewer| viewer.session != shown.session)
+    {
+        return Err(Problem::forbidden(
+            "bad_nonce",
+            "this form belongs to another session",
+        ));
     }
     let who: Option<Person> = desk.viewer.as_ref().map(Viewer::person);
-    let judged = desk.deps.workflows.judge(&shown.token, who.as_ref()).await.map_err(problem)?;
-    let Judgement::Ready(ready) = judged else { return Ok(told(&desk, &judged).await) };
+    let judged = desk
+        .deps
+        .workflows
+        .judge(&shown.token, who.as_ref())
+        .await
+        .map_err(problem)?;
+    let Judgement::Ready(ready) = judged else {
+        return Ok(told(&desk, &judged).await);
+    };
     let options: Vec<u32> = given.option.parse().into_iter().collect();
     let signature = given.signature(&ready);
     let comment = Some(given.comment.clone()).filter(|text| !text.trim().is_empty());
@@ -220,24 +298,51 @@ async fn act(http: HttpRequest, given: Form<Pressed>) -> PageAnswer {
                 Need::Choice => "Choose one of the options.",
                 _ => "A comment of 1 to 1,000 characters is needed.",
             };
-            Ok(form(&desk, StatusCode::UNPROCESSABLE_ENTITY, &ready, &shown, false, Some(key)).await)
+            Ok(form(
+                &desk,
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &ready,
+                &shown,
+                false,
+                Some(key),
+            )
+            .await)
         }
         outcome => outcome,
     }
 }
 
-async fn carry_out(desk: &Desk, ready: &Ready, comment: Option<String>, options: Vec<u32>, signature: Option<Value>) -> PageAnswer {
-    match desk.deps.workflows.follow(ready, comment, options, signature).await {
+async fn carry_out(
+    desk: &Desk,
+    ready: &Ready,
+    comment: Option<String>,
+    options: Vec<u32>,
+    signature: Option<Value>,
+) -> PageAnswer {
+    match desk
+        .deps
+        .workflows
+        .follow(ready, comment, options, signature)
+        .await
+    {
         Ok(_) => {
-            let done = Judgement::Recorded { action: action(ready), at: desk.deps.clock.now() };
+            let done = Judgement::Recorded {
+                action: action(ready),
+                at: desk.deps.clock.now(),
+            };
             Ok(told(desk, &done).await)
         }
-        Err(ApprovalError::Refused(Refusal::AlreadyVoted(action))) => {
-            Ok(told(desk, &Judgement::Recorded { action, at: desk.deps.clock.now() }).await)
-        }
-        Err(ApprovalError::Refused(Refusal::Closed(_) | Refusal::NotActive | Refusal::SeatTaken)) => {
-            Ok(told(desk, &Judgement::NotActive("decided")).await)
-        }
+        Err(ApprovalError::Refused(Refusal::AlreadyVoted(action))) => Ok(told(
+            desk,
+            &Judgement::Recorded {
+                action,
+                at: desk.deps.clock.now(),
+            },
+        )
+        .await),
+        Err(ApprovalError::Refused(
+            Refusal::Closed(_) | Refusal::NotActive | Refusal::SeatTaken,
+        )) => Ok(told(desk, &Judgement::NotActive("decided")).await),
         Err(error) => Err(problem(error)),
     }
 }
@@ -253,39 +358,108 @@ fn action(ready: &Ready) -> Action {
 }
 
 async fn gone(desk: &Desk) -> HttpResponse {
-    plate(desk, StatusCode::GONE, "This link has ended", "Nothing was recorded. Open the link from the mail again.", None).await
+    plate(
+        desk,
+        StatusCode::GONE,
+        "This link has ended",
+        "Nothing was recorded. Open the link from the mail again.",
+        None,
+    )
+    .await
 }
 
 async fn told(desk: &Desk, judged: &Judgement) -> HttpResponse {
     let conflict = StatusCode::CONFLICT;
     match judged {
-        Judgement::Invalid => desk.page(StatusCode::BAD_REQUEST, "link-invalid.html", "", json!({})).await,
+        Judgement::Invalid => {
+            desk.page(StatusCode::BAD_REQUEST, "link-invalid.html", "", json!({}))
+                .await
+        }
         Judgement::Recorded { action, at } => {
             let headline = format!("step:done:{}", action.as_str());
             let time = desk.words.when(*at);
-            let seal = desk.words.with("Recorded {time}. You may close this tab.", &[("time", &time)]);
-            let tone = if *action == Action::Reject { "no" } else { "ok" };
-            plate(desk, StatusCode::OK, &headline, "Your decision is stored and cannot be changed.", Some((tone, seal))).await
+            let seal = desk.words.with(
+                "Recorded {time}. You may close this tab.",
+                &[("time", &time)],
+            );
+            let tone = if *action == Action::Reject {
+                "no"
+            } else {
+                "ok"
+            };
+            plate(
+                desk,
+                StatusCode::OK,
+                &headline,
+                "Your decision is stored and cannot be changed.",
+                Some((tone, seal)),
+            )
+            .await
         }
         Judgement::NotYours | Judgement::NotEligible => {
-            let advice = "You are not an approver of this step, or the link was made for somebody else.";
-            plate(desk, StatusCode::FORBIDDEN, "You cannot decide this step", advice, nothing_recorded(desk)).await
+            let advice =
+                "You are not an approver of this step, or the link was made for somebody else.";
+            plate(
+                desk,
+                StatusCode::FORBIDDEN,
+                "You cannot decide this step",
+                advice,
+                nothing_recorded(desk),
+            )
+            .await
         }
         Judgement::Expired | Judgement::Revoked => gone(desk).await,
         Judgement::Stale => {
             let advice = "The step was opened again since. A newer mail has a newer link.";
-            plate(desk, conflict, "This link is of an earlier round", advice, nothing_recorded(desk)).await
+            plate(
+                desk,
+                conflict,
+                "This link is of an earlier round",
+                advice,
+                nothing_recorded(desk),
+            )
+            .await
         }
         Judgement::NotActive("waiting") => {
-            plate(desk, conflict, "This step waits", "Other steps come first.", nothing_recorded(desk)).await
+            plate(
+                desk,
+                conflict,
+                "This step waits",
+                "Other steps come first.",
+                nothing_recorded(desk),
+            )
+            .await
         }
         Judgement::NotActive("skipped") => {
-            plate(desk, conflict, "This step was skipped", "No decision is needed any more.", nothing_recorded(desk)).await
+            plate(
+                desk,
+                conflict,
+                "This step was skipped",
+                "No decision is needed any more.",
+                nothing_recorded(desk),
+            )
+            .await
         }
         Judgement::NotActive("decided") => {
-            plate(desk, conflict, "This step is decided", "Your link came too late and has changed nothing.", nothing_recorded(desk)).await
+            plate(
+                desk,
+                conflict,
+                "This step is decided",
+                "Your link came too late and has changed nothing.",
+                nothing_recorded(desk),
+            )
+            .await
         }
-        _ => plate(desk, conflict, "This step is closed", "No decision is needed any more.", nothing_recorded(desk)).await,
+        _ => {
+            plate(
+                desk,
+                conflict,
+                "This step is closed",
+                "No decision is needed any more.",
+                nothing_recorded(desk),
+            )
+            .await
+        }
     }
 }
 
@@ -293,7 +467,13 @@ fn nothing_recorded(desk: &Desk) -> Option<(&'static str, String)> {
     Some(("gone", desk.words.t("Nothing was recorded.")))
 }
 
-async fn plate(desk: &Desk, status: StatusCode, headline: &str, advice: &str, seal: Option<(&str, String)>) -> HttpResponse {
+async fn plate(
+    desk: &Desk,
+    status: StatusCode,
+    headline: &str,
+    advice: &str,
+    seal: Option<(&str, String)>,
+) -> HttpResponse {
     let (tone, seal) = seal.unwrap_or_default();
     let context = json!({
         "headline": desk.words.t(headline), "advice": desk.words.t(advice), "seal": seal, "tone": tone,

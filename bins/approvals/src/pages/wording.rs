@@ -13,13 +13,20 @@ pub(crate) struct Wording {
     now: Timestamp,
 }
 
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-const MONATE: [&str; 12] =
-    ["Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.", "Dez."];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+const MONATE: [&str; 12] = [
+    "Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.", "Dez.",
+];
 
 impl Wording {
     pub(crate) fn new(deps: &Deps, language: String) -> Self {
-        Self { pages: deps.pages.clone(), language, now: deps.clock.now() }
+        Self {
+            pages: deps.pages.clone(),
+            language,
+            now: deps.clock.now(),
+        }
     }
 
     /// A text without values.
@@ -42,12 +49,24 @@ impl Wording {
         let month = part(5..7).parse::<usize>().unwrap_or(1).saturating_sub(1);
         let day = part(8..10).trim_start_matches('0');
         let german = self.language == "de";
-        let name = if german { MONATE } else { MONTHS }.get(month).copied().unwrap_or_default();
-        format!("{day}{} {name} {}, {}", if german { "." } else { "" }, part(0..4), part(11..16))
+        let name = if german { MONATE } else { MONTHS }
+            .get(month)
+            .copied()
+            .unwrap_or_default();
+        format!(
+            "{day}{} {name} {}, {}",
+            if german { "." } else { "" },
+            part(0..4),
+            part(11..16)
+        )
     }
 
     pub(crate) fn now(&self) -> String {
-        self.now.to_rfc3339().get(11..16).unwrap_or_default().to_owned()
+        self.now
+            .to_rfc3339()
+            .get(11..16)
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// `4 hours`, `30 minutes`, `5 days`.
@@ -57,7 +76,11 @@ impl Wording {
             m if m % 60 == 0 && m > 0 => (m / 60, "1 hour", "{count} hours"),
             m => (m, "1 minute", "{count} minutes"),
         };
-        if count == 1 { self.t(one) } else { self.with(many, &[("count", &count.to_string())]) }
+        if count == 1 {
+            self.t(one)
+        } else {
+            self.with(many, &[("count", &count.to_string())])
+        }
     }
 
     /// What is left, in short: `3 h 14 min`.
@@ -116,9 +139,16 @@ impl Wording {
     }
 
     pub(crate) fn progress(&self, request: &Request) -> String {
-        let done = request.roles.iter().filter(|role| role.state == RequestState::Approved).count();
+        let done = request
+            .roles
+            .iter()
+            .filter(|role| role.state == RequestState::Approved)
+            .count();
         let (done, all) = (done.to_string(), request.roles.len().to_string());
-        self.with("{done} of {all} roles approved", &[("done", &done), ("all", &all)])
+        self.with(
+            "{done} of {all} roles approved",
+            &[("done", &done), ("all", &all)],
+        )
     }
 }
 

@@ -18,7 +18,11 @@ const PERMISSION: &str = "settings:write";
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/v1/api-keys").route(web::post().to(create)).route(web::get().to(list)))
+        .service(
+            web::resource("/v1/api-keys")
+                .route(web::post().to(create))
+                .route(web::get().to(list)),
+        )
         .service(
             web::resource("/v1/api-keys/{id}")
                 .route(web::get().to(show))
@@ -41,7 +45,10 @@ async fn app_of(deps: &Deps, who: &Who, named: Option<&str>) -> Result<AppId, Pr
     match (named, &who.0) {
         (Some(app), _) => who.app(deps, app).await,
         (None, Caller::Principal(principal)) => Ok(principal.app_id.clone()),
-        (None, _) => Err(Problem::unprocessable("app", "is missing: an operator names the App")),
+        (None, _) => Err(Problem::unprocessable(
+            "app",
+            "is missing: an operator names the App",
+        )),
     }
 }
 
@@ -58,15 +65,34 @@ struct NewKey {
 }
 
 async fn create(deps: With, who: Who, body: Json<NewKey>) -> Answer {
-    let NewKey { app, name, privileges, not_before, not_after, addresses } = body.0;
+    let NewKey {
+        app,
+        name,
+        privileges,
+        not_before,
+        not_after,
+        addresses,
+    } = body.0;
     let app = app_of(&deps, &who, app.as_deref()).await?;
-    let input = ApiKeyInput { name, privileges, not_before, not_after, addresses };
-    let (key, secret) = deps.workflows.create_api_key(&app, &who.actor(), input).await.map_err(problem)?;
+    let input = ApiKeyInput {
+        name,
+        privileges,
+        not_before,
+        not_after,
+        addresses,
+    };
+    let (key, secret) = deps
+        .workflows
+        .create_api_key(&app, &who.actor(), input)
+        .await
+        .map_err(problem)?;
     let mut shown = view(&key);
     if let Some(members) = shown.as_object_mut() {
         members.insert("key".to_owned(), secret.expose().into());
     }
-    Ok(HttpResponse::Created().insert_header(("cache-control", "no-store")).json(shown))
+    Ok(HttpResponse::Created()
+        .insert_header(("cache-control", "no-store"))
+        .json(shown))
 }
 
 #[derive(Debug, Deserialize)]
@@ -80,7 +106,13 @@ struct ListQuery {
 async fn list(deps: With, who: Who, query: Query<ListQuery>) -> Answer {
     let app = app_of(&deps, &who, query.0.app.as_deref()).await?;
     let page = wanted(query.0.limit, query.0.cursor.as_deref())?;
-    Ok(listing(deps.workflows.api_keys(&app, &page).await.map_err(problem)?.map(|key| view(&key))))
+    Ok(listing(
+        deps.workflows
+            .api_keys(&app, &page)
+            .await
+            .map_err(problem)?
+            .map(|key| view(&key)),
+    ))
 }
 
 // Keys are looked up in one App; an operator, who has none, is told apart by the key's own.
@@ -88,9 +120,17 @@ async fn found(deps: &Deps, who: &Who, id: &str) -> Result<(AppId, ApiKey), Prob
     who.must(PERMISSION)?;
     let app = match &who.0 {
         Caller::Principal(principal) => principal.app_id.clone(),
-        _ => deps.workflows.api_key_app(id).await?.ok_or_else(Problem::not_found)?,
+        _ => deps
+            .workflows
+            .api_key_app(id)
+            .await?
+            .ok_or_else(Problem::not_found)?,
     };
-    let key = deps.workflows.api_key_record(&app, id).await.map_err(problem)?;
+    let key = deps
+        .workflows
+        .api_key_record(&app, id)
+        .await
+        .map_err(problem)?;
     Ok((app, key))
 }
 
@@ -100,12 +140,19 @@ async fn show(deps: With, who: Who, id: web::Path<String>) -> Answer {
 
 async fn change(deps: With, who: Who, id: web::Path<String>, body: Json<ApiKeyChange>) -> Answer {
     let (app, _) = found(&deps, &who, &id).await?;
-    let key = deps.workflows.change_api_key(&app, &who.actor(), &id, body.0).await.map_err(problem)?;
+    let key = deps
+        .workflows
+        .change_api_key(&app, &who.actor(), &id, body.0)
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Ok().json(view(&key)))
 }
 
 async fn delete(deps: With, who: Who, id: web::Path<String>) -> Answer {
     let (app, _) = found(&deps, &who, &id).await?;
-    deps.workflows.drop_api_key(&app, &who.actor(), &id).await.map_err(problem)?;
+    deps.workflows
+        .drop_api_key(&app, &who.actor(), &id)
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::NoContent().finish())
 }

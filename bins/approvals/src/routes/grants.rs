@@ -40,7 +40,10 @@ async fn list(deps: With, who: Who, app: web::Path<String>, query: Query<ListQue
     let app_id = who.app(&deps, &app).await?;
     let query = query.0;
     let asked = match &query.user {
-        Some(text) => Some(text.parse::<UserId>().map_err(|e| Problem::bad_field("user", e.to_string()))?),
+        Some(text) => Some(
+            text.parse::<UserId>()
+                .map_err(|e| Problem::bad_field("user", e.to_string()))?,
+        ),
         None => None,
     };
     let user = if who.may("approvals:read") {
@@ -53,8 +56,15 @@ async fn list(deps: With, who: Who, app: web::Path<String>, query: Query<ListQue
         own
     };
     let page = wanted(query.limit, query.cursor.as_deref())?;
-    let filter = GrantFilter { user, active: query.active };
-    let found = deps.approvals.grants(&app_id, &filter, &page).await.map_err(problem)?;
+    let filter = GrantFilter {
+        user,
+        active: query.active,
+    };
+    let found = deps
+        .approvals
+        .grants(&app_id, &filter, &page)
+        .await
+        .map_err(problem)?;
     Ok(listing(found.map(|grant| view(&grant))))
 }
 
@@ -62,10 +72,18 @@ async fn revoke(deps: With, who: Who, path: web::Path<(String, String)>) -> Answ
     let app_id = who.app(&deps, &path.0).await?;
     let id: GrantId = path.1.parse().map_err(|_| Problem::not_found())?;
     // Without the right to take from others, one's own may be given back.
-    let own = if who.may("approvals:write") { None } else { who.user().cloned() };
+    let own = if who.may("approvals:write") {
+        None
+    } else {
+        who.user().cloned()
+    };
     if own.is_none() {
         who.must("approvals:write")?;
     }
-    let grant = deps.approvals.revoke(&app_id, &id, own.as_ref(), &who.actor()).await.map_err(problem)?;
+    let grant = deps
+        .approvals
+        .revoke(&app_id, &id, own.as_ref(), &who.actor())
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Ok().json(view(&grant)))
 }

@@ -15,7 +15,11 @@ const PERMISSION: &str = "settings:write";
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/v1/apps/{app}/groups").route(web::post().to(create)).route(web::get().to(list)))
+        .service(
+            web::resource("/v1/apps/{app}/groups")
+                .route(web::post().to(create))
+                .route(web::get().to(list)),
+        )
         .service(
             web::resource("/v1/apps/{app}/groups/{id}")
                 .route(web::get().to(show))
@@ -27,7 +31,11 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 async fn create(deps: With, who: Who, app: web::Path<String>, body: Json<GroupInput>) -> Answer {
     let app = who.app(&deps, &app).await?;
     who.must(PERMISSION)?;
-    let group = deps.workflows.save_group(&app, &who.actor(), None, body.0).await.map_err(problem)?;
+    let group = deps
+        .workflows
+        .save_group(&app, &who.actor(), None, body.0)
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Created().json(group))
 }
 
@@ -42,7 +50,9 @@ async fn list(deps: With, who: Who, app: web::Path<String>, query: Query<PageQue
     let app = who.app(&deps, &app).await?;
     who.must(PERMISSION)?;
     let page = wanted(query.0.limit, query.0.cursor.as_deref())?;
-    Ok(listing(deps.workflows.groups(&app, &page).await.map_err(problem)?))
+    Ok(listing(
+        deps.workflows.groups(&app, &page).await.map_err(problem)?,
+    ))
 }
 
 async fn show(deps: With, who: Who, path: web::Path<(String, String)>) -> Answer {
@@ -58,7 +68,12 @@ struct Change {
     members: Option<Vec<Approver>>,
 }
 
-async fn change(deps: With, who: Who, path: web::Path<(String, String)>, body: Json<Change>) -> Answer {
+async fn change(
+    deps: With,
+    who: Who,
+    path: web::Path<(String, String)>,
+    body: Json<Change>,
+) -> Answer {
     let app = who.app(&deps, &path.0).await?;
     who.must(PERMISSION)?;
     let present = deps.workflows.group(&app, &path.1).await.map_err(problem)?;
@@ -66,13 +81,20 @@ async fn change(deps: With, who: Who, path: web::Path<(String, String)>, body: J
         name: body.0.name.unwrap_or(present.name),
         members: body.0.members.unwrap_or(present.members),
     };
-    let group = deps.workflows.save_group(&app, &who.actor(), Some(&path.1), input).await.map_err(problem)?;
+    let group = deps
+        .workflows
+        .save_group(&app, &who.actor(), Some(&path.1), input)
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Ok().json(group))
 }
 
 async fn delete(deps: With, who: Who, path: web::Path<(String, String)>) -> Answer {
     let app = who.app(&deps, &path.0).await?;
     who.must(PERMISSION)?;
-    deps.workflows.drop_group(&app, &who.actor(), &path.1).await.map_err(problem)?;
+    deps.workflows
+        .drop_group(&app, &who.actor(), &path.1)
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -17,7 +17,11 @@ const PERMISSION: &str = "settings:write";
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/v1/apps/{app}/jit/templates").route(web::post().to(create)).route(web::get().to(list)))
+        .service(
+            web::resource("/v1/apps/{app}/jit/templates")
+                .route(web::post().to(create))
+                .route(web::get().to(list)),
+        )
         .service(
             web::resource("/v1/apps/{app}/jit/templates/{key}")
                 .route(web::get().to(show))
@@ -29,18 +33,33 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
                 .route(web::post().to(new_application))
                 .route(web::get().to(applications)),
         )
-        .service(web::resource("/v1/apps/{app}/jit/applications/{iss}").route(web::delete().to(end_application)))
-        .service(web::resource("/v1/apps/{app}/jit/applications/{iss}/keys").route(web::post().to(new_key)))
+        .service(
+            web::resource("/v1/apps/{app}/jit/applications/{iss}")
+                .route(web::delete().to(end_application)),
+        )
+        .service(
+            web::resource("/v1/apps/{app}/jit/applications/{iss}/keys")
+                .route(web::post().to(new_key)),
+        )
         .service(web::resource("/v1/jit/requests").route(web::post().to(ask)))
         .service(web::resource("/v1/jit/requests/{id}").route(web::get().to(poll)))
         .service(web::resource("/v1/jit/requests/{id}/events").route(web::get().to(events)))
         .service(web::resource("/v1/jit/requests/{id}/cancel").route(web::post().to(cancel)));
 }
 
-async fn create(deps: With, who: Who, app: web::Path<String>, body: Json<TemplateChange>) -> Answer {
+async fn create(
+    deps: With,
+    who: Who,
+    app: web::Path<String>,
+    body: Json<TemplateChange>,
+) -> Answer {
     let app = who.app(&deps, &app).await?;
     who.must(PERMISSION)?;
-    let template = deps.workflows.save_template(&app, &who.actor(), None, body.0).await.map_err(problem)?;
+    let template = deps
+        .workflows
+        .save_template(&app, &who.actor(), None, body.0)
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Created().json(template))
 }
 
@@ -55,26 +74,48 @@ async fn list(deps: With, who: Who, app: web::Path<String>, query: Query<PageQue
     let app = who.app(&deps, &app).await?;
     who.must(PERMISSION)?;
     let page = wanted(query.0.limit, query.0.cursor.as_deref())?;
-    Ok(listing(deps.workflows.templates(&app, &page).await.map_err(problem)?))
+    Ok(listing(
+        deps.workflows
+            .templates(&app, &page)
+            .await
+            .map_err(problem)?,
+    ))
 }
 
 async fn show(deps: With, who: Who, path: web::Path<(String, String)>) -> Answer {
     let app = who.app(&deps, &path.0).await?;
     who.must(PERMISSION)?;
-    Ok(HttpResponse::Ok().json(deps.workflows.template(&app, &path.1).await.map_err(problem)?))
+    Ok(HttpResponse::Ok().json(
+        deps.workflows
+            .template(&app, &path.1)
+            .await
+            .map_err(problem)?,
+    ))
 }
 
-async fn change(deps: With, who: Who, path: web::Path<(String, String)>, body: Json<TemplateChange>) -> Answer {
+async fn change(
+    deps: With,
+    who: Who,
+    path: web::Path<(String, String)>,
+    body: Json<TemplateChange>,
+) -> Answer {
     let app = who.app(&deps, &path.0).await?;
     who.must(PERMISSION)?;
-    let template = deps.workflows.save_template(&app, &who.actor(), Some(&path.1), body.0).await.map_err(problem)?;
+    let template = deps
+        .workflows
+        .save_template(&app, &who.actor(), Some(&path.1), body.0)
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Ok().json(template))
 }
 
 async fn delete(deps: With, who: Who, path: web::Path<(String, String)>) -> Answer {
     let app = who.app(&deps, &path.0).await?;
     who.must(PERMISSION)?;
-    deps.workflows.drop_template(&app, &who.actor(), &path.1).await.map_err(problem)?;
+    deps.workflows
+        .drop_template(&app, &who.actor(), &path.1)
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -84,7 +125,12 @@ struct NewApplication {
     iss: String,
 }
 
-async fn new_application(deps: With, who: Who, app: web::Path<String>, body: Json<NewApplication>) -> Answer {
+async fn new_application(
+    deps: With,
+    who: Who,
+    app: web::Path<String>,
+    body: Json<NewApplication>,
+) -> Answer {
     given_key(&deps, &who, &app, &body.0.iss).await
 }
 
@@ -95,18 +141,36 @@ async fn new_key(deps: With, who: Who, path: web::Path<(String, String)>) -> Ans
 async fn given_key(deps: &With, who: &Who, app: &str, iss: &str) -> Answer {
     let app = who.app(deps, app).await?;
     who.must(PERMISSION)?;
-    let (id, key) = deps.workflows.application_key(&app, &who.actor(), iss).await.map_err(problem)?;
+    let (id, key) = deps
+        .workflows
+        .application_key(&app, &who.actor(), iss)
+        .await
+        .map_err(problem)?;
     let shown = json!({ "iss": iss, "id": id, "key": key.expose() });
-    Ok(HttpResponse::Created().insert_header(("cache-control", "no-store")).json(shown))
+    Ok(HttpResponse::Created()
+        .insert_header(("cache-control", "no-store"))
+        .json(shown))
 }
 
-async fn applications(deps: With, who: Who, app: web::Path<String>, query: Query<PageQuery>) -> Answer {
+async fn applications(
+    deps: With,
+    who: Who,
+    app: web::Path<String>,
+    query: Query<PageQuery>,
+) -> Answer {
     let app = who.app(&deps, &app).await?;
     who.must(PERMISSION)?;
     let page = wanted(query.0.limit, query.0.cursor.as_deref())?;
-    let found = deps.workflows.applications(&app, &page).await.map_err(problem)?;
+    let found = deps
+        .workflows
+        .applications(&app, &page)
+        .await
+        .map_err(problem)?;
     Ok(listing(found.map(|application| {
-        let keys = application.keys.iter().map(|key| json!({ "id": key.id, "created_at": key.created_at.to_rfc3339() }));
+        let keys = application
+            .keys
+            .iter()
+            .map(|key| json!({ "id": key.id, "created_at": key.created_at.to_rfc3339() }));
         json!({ "iss": application.iss, "keys": keys.collect::<Vec<_>>() })
     })))
 }
@@ -114,47 +178,78 @@ async fn applications(deps: With, who: Who, app: web::Path<String>, query: Query
 async fn end_application(deps: With, who: Who, path: web::Path<(String, String)>) -> Answer {
     let app = who.app(&deps, &path.0).await?;
     who.must(PERMISSION)?;
-    deps.workflows.drop_application(&app, &who.actor(), &path.1).await.map_err(problem)?;
+    deps.workflows
+        .drop_application(&app, &who.actor(), &path.1)
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 // The application token, as a bearer or in the header that older clients send.
 async fn application(deps: &With, http: &HttpRequest) -> Result<(Application, String), Problem> {
-    let older = http.headers().get("x-nl3-authorization-token").and_then(|value| value.to_str().ok());
+    let older = http
+        .headers()
+        .get("x-nl3-authorization-token")
+        .and_then(|value| value.to_str().ok());
     let token = match (Authorization::of(http)?, older) {
         (Some(Authorization::Bearer(token)), _) => token.expose().to_owned(),
         (None, Some(token)) => token.trim_start_matches("Bearer ").to_owned(),
         _ => return Err(Problem::unauthorized("an application token is needed")),
     };
     let known = deps.workflows.application(&token, &deps.base_url).await?;
-    let (application, token) = known.ok_or_else(|| Problem::unauthorized("the token is not valid"))?;
+    let (application, token) =
+        known.ok_or_else(|| Problem::unauthorized("the token is not valid"))?;
     Ok((application, token.sub))
 }
 
 async fn ask(deps: With, http: HttpRequest, body: Json<NewJit>) -> Answer {
     let (application, user) = application(&deps, &http).await?;
-    let (request, state) = deps.workflows.ask(&application, &user, body.0).await.map_err(problem)?;
+    let (request, state) = deps
+        .workflows
+        .ask(&application, &user, body.0)
+        .await
+        .map_err(problem)?;
     let location = format!("/v1/jit/requests/{}", request.id);
-    Ok(HttpResponse::Accepted().insert_header(("location", location)).json(request.view(&state)))
+    Ok(HttpResponse::Accepted()
+        .insert_header(("location", location))
+        .json(request.view(&state)))
 }
 
 async fn poll(deps: With, http: HttpRequest, id: web::Path<String>) -> Answer {
     let (application, _) = application(&deps, &http).await?;
-    let (request, state) = deps.workflows.jit(&application, &id).await.map_err(problem)?;
+    let (request, state) = deps
+        .workflows
+        .jit(&application, &id)
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Ok().json(request.view(&state)))
 }
 
 async fn cancel(deps: With, http: HttpRequest, id: web::Path<String>) -> Answer {
     let (application, _) = application(&deps, &http).await?;
-    let (request, _) = deps.workflows.jit(&application, &id).await.map_err(problem)?;
-    let actor = heimdall_types::Actor::Client { id: application.iss.clone() };
-    let state = deps.workflows.cancel(&application.app_id, &request.approval_id, &actor).await.map_err(problem)?;
+    let (request, _) = deps
+        .workflows
+        .jit(&application, &id)
+        .await
+        .map_err(problem)?;
+    let actor = heimdall_types::Actor::Client {
+        id: application.iss.clone(),
+    };
+    let state = deps
+        .workflows
+        .cancel(&application.app_id, &request.approval_id, &actor)
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Ok().json(request.view(&state)))
 }
 
 async fn events(deps: With, http: HttpRequest, id: web::Path<String>) -> Answer {
     let (application, _) = application(&deps, &http).await?;
-    let (request, _) = deps.workflows.jit(&application, &id).await.map_err(problem)?;
+    let (request, _) = deps
+        .workflows
+        .jit(&application, &id)
+        .await
+        .map_err(problem)?;
     let history = History {
         signals: deps.store.subscribe(),
         sent: last_seen(&http),
@@ -168,14 +263,29 @@ async fn events(deps: With, http: HttpRequest, id: web::Path<String>) -> Answer 
 // Two states at most: asked, and decided.
 async fn next(
     (mut history, request): (History, heimdall_approval::workflows::JitRequest),
-) -> Option<(sse::Event, (History, heimdall_approval::workflows::JitRequest))> {
+) -> Option<(
+    sse::Event,
+    (History, heimdall_approval::workflows::JitRequest),
+)> {
     loop {
-        let stored = history.deps.workflows.approval(&history.app, &history.id).await.ok()?;
+        let stored = history
+            .deps
+            .workflows
+            .approval(&history.app, &history.id)
+            .await
+            .ok()?;
         let reached = if stored.state.is_open() { 1 } else { 2 };
         if history.sent < reached {
             history.sent = reached;
             let data = request.view(&stored.state).to_string();
-            return Some((sse::Event { id: Some(reached.to_string()), kind: None, data }, (history, request)));
+            return Some((
+                sse::Event {
+                    id: Some(reached.to_string()),
+                    kind: None,
+                    data,
+                },
+                (history, request),
+            ));
         }
         if reached == 2 {
             return None;

@@ -35,9 +35,12 @@ impl FromRequest for Key {
                 let edge = request.app_data::<web::Data<Edge>>();
                 let peer = || request.peer_addr().map(|peer| peer.ip());
                 let source = edge.map(|edge| edge.source_of(&request)).or_else(peer);
-                let source = source.ok_or_else(|| Problem::internal("a request without a source"))?;
+                let source =
+                    source.ok_or_else(|| Problem::internal("a request without a source"))?;
                 let key = deps.workflows.api_key(token.expose(), source).await?;
-                return key.map(Self::Api).ok_or_else(|| Problem::unauthorized("the key is not valid"));
+                return key
+                    .map(Self::Api)
+                    .ok_or_else(|| Problem::unauthorized("the key is not valid"));
             }
             let caller = deps.tenants.caller(token.expose()).await.map_err(tenant)?;
             match &caller {
@@ -45,7 +48,10 @@ impl FromRequest for Key {
                     let app = principal.app_id.clone();
                     Ok(Self::Token(Who(caller), app))
                 }
-                _ => Err(Problem::forbidden("api_key_needed", "this acts in the App of an API key or App token")),
+                _ => Err(Problem::forbidden(
+                    "api_key_needed",
+                    "this acts in the App of an API key or App token",
+                )),
             }
         }
         .boxed_local()
@@ -57,7 +63,12 @@ impl Key {
     pub(crate) fn must(&self, privilege: Privilege) -> Result<&AppId, Problem> {
         let (app, permission) = match self {
             Self::Api(key) if key.may(privilege) => return Ok(&key.app_id),
-            Self::Api(_) => return Err(Problem::forbidden("forbidden", "the key does not have this privilege")),
+            Self::Api(_) => {
+                return Err(Problem::forbidden(
+                    "forbidden",
+                    "the key does not have this privilege",
+                ));
+            }
             Self::Token(_, app) => match privilege {
                 Privilege::Read => (app, "approvals:read"),
                 _ => (app, "approvals:write"),
@@ -72,7 +83,9 @@ impl Key {
     /// Who goes into the audit.
     pub(crate) fn actor(&self) -> Actor {
         match self {
-            Self::Api(key) => Actor::ApiKey { id: key.id.to_string() },
+            Self::Api(key) => Actor::ApiKey {
+                id: key.id.to_string(),
+            },
             Self::Token(who, _) => who.actor(),
         }
     }

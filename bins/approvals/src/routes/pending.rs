@@ -17,7 +17,10 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/api/pending-approvals", web::get().to(list))
         .route("/api/pending-approvals/deny", web::post().to(deny))
-        .route("/api/pending-approvals/{session}/approve", web::post().to(approve));
+        .route(
+            "/api/pending-approvals/{session}/approve",
+            web::post().to(approve),
+        );
 }
 
 /// A genuine mail token, and what it is about.
@@ -30,29 +33,53 @@ pub(crate) struct Mailed {
 
 /// Opens the token of a portal mail; `None` for everything that is none, whatever the reason.
 pub(crate) async fn mailed(deps: &Deps, token: &str) -> Result<Option<Mailed>, Problem> {
-    let Some(session) = ApprovalMail::peek(token) else { return Ok(None) };
+    let Some(session) = ApprovalMail::peek(token) else {
+        return Ok(None);
+    };
     let request = match deps.approvals.session(session).await {
         Ok(request) => request,
         Err(heimdall_approval::ApprovalError::NotFound) => return Ok(None),
         Err(error) => return Err(problem(error)),
     };
-    let Ok(opened) = deps.portals.open_mail(&request.app_id, token).await? else { return Ok(None) };
+    let Ok(opened) = deps.portals.open_mail(&request.app_id, token).await? else {
+        return Ok(None);
+    };
     let expired = opened.is_expired();
     let (Opened::Live(mail) | Opened::Expired(mail)) = opened;
-    let stored = deps.approvals.approval(&request.app_id, &request.approval_id).await.map_err(problem)?;
+    let stored = deps
+        .approvals
+        .approval(&request.app_id, &request.approval_id)
+        .await
+        .map_err(problem)?;
     let app = request.app_id.to_string();
-    let holders = stored.state.steps.iter().flat_map(|step| &step.seats).map(|seat| &seat.holder);
-    let Some(holder) = holders.into_iter().find(|holder| holder.opaque(&app) == mail.sub).cloned() else {
+    let holders = stored
+        .state
+        .steps
+        .iter()
+        .flat_map(|step| &step.seats)
+        .map(|seat| &seat.holder);
+    let Some(holder) = holders
+        .into_iter()
+        .find(|holder| holder.opaque(&app) == mail.sub)
+        .cloned()
+    else {
         return Ok(None);
     };
     let name = holder.address().unwrap_or_default().to_owned();
     let person = Person::new(name, [holder]);
-    Ok(Some(Mailed { request, person, mail, expired }))
+    Ok(Some(Mailed {
+        request,
+        person,
+        mail,
+        expired,
+    }))
 }
 
 async fn bearer(deps: &Deps, request: &HttpRequest) -> Result<Mailed, Problem> {
     let refused = || Problem::unauthorized("the bearer token of the mail is needed");
-    let Some(Authorization::Bearer(token)) = Authorization::of(request)? else { return Err(refused()) };
+    let Some(Authorization::Bearer(token)) = Authorization::of(request)? else {
+        return Err(refused());
+    };
     match mailed(deps, token.expose()).await? {
         Some(mailed) if !mailed.expired => Ok(mailed),
         _ => Err(refused()),
@@ -75,8 +102,13 @@ fn view(mailed: &Mailed) -> Value {
 async fn list(deps: With, request: HttpRequest) -> Answer {
     let mailed = bearer(&deps, &request).await?;
     let waiting = mailed.request.state == RequestState::Created;
-    let data: Vec<Value> = if waiting { vec![view(&mailed)] } else { Vec::new() };
-    Ok(HttpResponse::Ok().json(json!({"data": data, "pagination": {"next_cursor": null, "has_more": false}})))
+    let data: Vec<Value> = if waiting {
+        vec![view(&mailed)]
+    } else {
+        Vec::new()
+    };
+    Ok(HttpResponse::Ok()
+        .json(json!({"data": data, "pagination": {"next_cursor": null, "has_more": false}})))
 }
 
 async fn approve(deps: With, request: HttpRequest, session: web::Path<String>) -> Answer {
@@ -109,7 +141,10 @@ fn same_session(mailed: &Mailed, session: &str) -> Result<(), Problem> {
     if session.parse() == Ok(mailed.mail.sid) {
         return Ok(());
     }
-    Err(Problem::forbidden("another_session", "the token belongs to another session"))
+    Err(Problem::forbidden(
+        "another_session",
+        "the token belongs to another session",
+    ))
 }
 
 async fn decide(deps: &Deps, mailed: Mailed, verdict: Verdict) -> Answer {
@@ -120,8 +155,13 @@ async fn decide(deps: &Deps, mailed: Mailed, verdict: Verdict) -> Answer {
         level: Level::Mailbox,
         link: Some(mailed.mail.jti),
     };
-    let (request, _) = deps.approvals.decide(&mailed.request, &decision).await.map_err(problem)?;
+    let (request, _) = deps
+        .approvals
+        .decide(&mailed.request, &decision)
+        .await
+        .map_err(problem)?;
     let answer = json!({"sessionId": request.session_id, "state": request.state.as_str()});
-    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(answer))
+    Ok(HttpResponse::Ok()
+        .insert_header(("cache-control", "no-store"))
+        .json(answer))
 }
-

@@ -19,12 +19,23 @@ use crate::who::Who;
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(
-            web::resource("/v1/apps/{app}/requests").route(web::post().to(create)).route(web::get().to(list)),
+            web::resource("/v1/apps/{app}/requests")
+                .route(web::post().to(create))
+                .route(web::get().to(list)),
         )
         .route("/v1/apps/{app}/requests/{id}", web::get().to(show))
-        .route("/v1/apps/{app}/requests/{id}/cancel", web::post().to(cancel))
-        .route("/v1/apps/{app}/requests/{id}/extend", web::post().to(extend))
-        .route("/v1/apps/{app}/requests/{id}/terminate", web::post().to(terminate));
+        .route(
+            "/v1/apps/{app}/requests/{id}/cancel",
+            web::post().to(cancel),
+        )
+        .route(
+            "/v1/apps/{app}/requests/{id}/extend",
+            web::post().to(extend),
+        )
+        .route(
+            "/v1/apps/{app}/requests/{id}/terminate",
+            web::post().to(terminate),
+        );
 }
 
 #[derive(Debug, Deserialize)]
@@ -41,8 +52,11 @@ struct NewRequest {
 
 /// A request as callers see it.
 pub(super) fn view(request: &Request) -> Value {
-    let roles: Vec<Value> =
-        request.roles.iter().map(|role| json!({"name": role.name, "state": role.state.as_str()})).collect();
+    let roles: Vec<Value> = request
+        .roles
+        .iter()
+        .map(|role| json!({"name": role.name, "state": role.state.as_str()}))
+        .collect();
     json!({
         "id": request.id, "session_id": request.session_id, "state": request.state.as_str(), "roles": roles,
         "approval_id": request.approval_id, "expires_at": request.expires_at.to_rfc3339(),
@@ -57,8 +71,11 @@ async fn create(deps: With, who: Who, app: web::Path<String>, body: Json<NewRequ
     let app_id = who.app(&deps, &app).await?;
     let requester = requester(&deps, &who, &app_id).await?;
     let new = body.0;
-    let minutes = new.duration_minutes.ok_or_else(|| Problem::unprocessable("duration_minutes", "is missing"))?;
-    let minutes = u32::try_from(minutes).map_err(|_| Problem::unprocessable("duration_minutes", "must be at least 1"))?;
+    let minutes = new
+        .duration_minutes
+        .ok_or_else(|| Problem::unprocessable("duration_minutes", "is missing"))?;
+    let minutes = u32::try_from(minutes)
+        .map_err(|_| Problem::unprocessable("duration_minutes", "must be at least 1"))?;
     let ask = Ask {
         roles: new.roles,
         justification: new.justification.unwrap_or_default(),
@@ -66,15 +83,31 @@ async fn create(deps: With, who: Who, app: web::Path<String>, body: Json<NewRequ
         start: new.start,
         resource: new.resource,
     };
-    let request = deps.approvals.ask(&app_id, requester, ask).await.map_err(problem)?;
+    let request = deps
+        .approvals
+        .ask(&app_id, requester, ask)
+        .await
+        .map_err(problem)?;
     let location = format!("/v1/apps/{app}/requests/{}", request.id);
-    Ok(HttpResponse::Created().insert_header(("location", location)).json(view(&request)))
+    Ok(HttpResponse::Created()
+        .insert_header(("location", location))
+        .json(view(&request)))
 }
 
 async fn requester(deps: &Deps, who: &Who, app: &AppId) -> Result<Requester, Problem> {
-    let id = who.user().ok_or_else(|| Problem::forbidden("users_only", "only a user of the App asks for roles"))?;
-    let user = deps.store.user(app, id).await?.ok_or_else(Problem::not_found)?;
-    Ok(Requester { id: user.id, email: user.email, name: user.display_name })
+    let id = who
+        .user()
+        .ok_or_else(|| Problem::forbidden("users_only", "only a user of the App asks for roles"))?;
+    let user = deps
+        .store
+        .user(app, id)
+        .await?
+        .ok_or_else(Problem::not_found)?;
+    Ok(Requester {
+        id: user.id,
+        email: user.email,
+        name: user.display_name,
+    })
 }
 
 #[derive(Debug, Deserialize)]
@@ -95,24 +128,43 @@ async fn list(deps: With, who: Who, app: web::Path<String>, query: Query<ListQue
         }
     };
     let state = match &query.0.state {
-        Some(text) => Some(
-            RequestState::parse(text)
-                .ok_or_else(|| Problem::bad_field("state", "is CREATED, APPROVED, DENIED, CANCELED, TERMINATED or EXPIRED"))?,
-        ),
+        Some(text) => Some(RequestState::parse(text).ok_or_else(|| {
+            Problem::bad_field(
+                "state",
+                "is CREATED, APPROVED, DENIED, CANCELED, TERMINATED or EXPIRED",
+            )
+        })?),
         None => None,
     };
     let page = wanted(query.0.limit, query.0.cursor.as_deref())?;
-    let found = deps.approvals.requests(&app_id, &RequestFilter { requester, state }, &page).await.map_err(problem)?;
+    let found = deps
+        .approvals
+        .requests(&app_id, &RequestFilter { requester, state }, &page)
+        .await
+        .map_err(problem)?;
     Ok(listing(found.map(|request| view(&request))))
 }
 
 /// A request that the caller may see; a malformed or foreign id is as unknown as any other.
-pub(super) async fn visible(deps: &Deps, who: &Who, app: &str, id: &str) -> Result<Request, Problem> {
+pub(super) async fn visible(
+    deps: &Deps,
+    who: &Who,
+    app: &str,
+    id: &str,
+) -> Result<Request, Problem> {
     let app_id = who.app(deps, app).await?;
     let id: RequestId = id.parse().map_err(|_| Problem::not_found())?;
-    let request = deps.approvals.request(&app_id, &id).await.map_err(problem)?;
+    let request = deps
+        .approvals
+        .request(&app_id, &id)
+        .await
+        .map_err(problem)?;
     let own = who.user() == Some(&request.requester.id);
-    if own || who.may("approvals:read") { Ok(request) } else { Err(Problem::not_found()) }
+    if own || who.may("approvals:read") {
+        Ok(request)
+    } else {
+        Err(Problem::not_found())
+    }
 }
 
 async fn show(deps: With, who: Who, path: web::Path<(String, String)>) -> Answer {
@@ -122,13 +174,21 @@ async fn show(deps: With, who: Who, path: web::Path<(String, String)>) -> Answer
 
 async fn cancel(deps: With, who: Who, path: web::Path<(String, String)>) -> Answer {
     let request = own(&deps, &who, &path.0, &path.1).await?;
-    let ended = deps.approvals.cancel(&request.app_id, &request.id, &who.actor()).await.map_err(problem)?;
+    let ended = deps
+        .approvals
+        .cancel(&request.app_id, &request.id, &who.actor())
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Ok().json(view(&ended)))
 }
 
 async fn terminate(deps: With, who: Who, path: web::Path<(String, String)>) -> Answer {
     let request = own(&deps, &who, &path.0, &path.1).await?;
-    let ended = deps.approvals.terminate(&request.app_id, &request.id, &who.actor()).await.map_err(problem)?;
+    let ended = deps
+        .approvals
+        .terminate(&request.app_id, &request.id, &who.actor())
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Ok().json(view(&ended)))
 }
 
@@ -139,14 +199,25 @@ struct Longer {
     justification: Option<String>,
 }
 
-async fn extend(deps: With, who: Who, path: web::Path<(String, String)>, body: Json<Longer>) -> Answer {
+async fn extend(
+    deps: With,
+    who: Who,
+    path: web::Path<(String, String)>,
+    body: Json<Longer>,
+) -> Answer {
     let request = visible(&deps, &who, &path.0, &path.1).await?;
     if who.user() != Some(&request.requester.id) {
-        return Err(Problem::forbidden("not_yours", "only its requester asks for longer"));
+        return Err(Problem::forbidden(
+            "not_yours",
+            "only its requester asks for longer",
+        ));
     }
     let minutes = u32::try_from(body.0.duration_minutes)
         .map_err(|_| Problem::unprocessable("duration_minutes", "must be at least 1"))?;
-    let longer = deps.approvals.extend(&request.app_id, &request.id, minutes, body.0.justification).await;
+    let longer = deps
+        .approvals
+        .extend(&request.app_id, &request.id, minutes, body.0.justification)
+        .await;
     let mut shown = view(&longer.map_err(problem)?);
     if let Some(members) = shown.as_object_mut() {
         members.insert("extends".to_owned(), json!(request.id));

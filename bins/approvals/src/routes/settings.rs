@@ -19,8 +19,14 @@ use crate::who::Who;
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/v1/apps/{app}/settings/portal", web::get().to(portal))
-        .route("/v1/apps/{app}/settings/portal", web::put().to(change_portal))
-        .route("/v1/apps/{app}/settings/portal/signature-key/generate", web::post().to(generate))
+        .route(
+            "/v1/apps/{app}/settings/portal",
+            web::put().to(change_portal),
+        )
+        .route(
+            "/v1/apps/{app}/settings/portal/signature-key/generate",
+            web::post().to(generate),
+        )
         .route("/v1/settings/smtp", web::get().to(mail_server))
         .route("/v1/settings/smtp", web::put().to(change_mail_server))
         .route("/v1/settings/smtp/test", web::post().to(test_mail));
@@ -72,7 +78,12 @@ struct PortalSettings {
     signature_key: Option<GivenKey>,
 }
 
-async fn change_portal(deps: With, who: Who, app: web::Path<String>, body: Json<PortalSettings>) -> Answer {
+async fn change_portal(
+    deps: With,
+    who: Who,
+    app: web::Path<String>,
+    body: Json<PortalSettings>,
+) -> Answer {
     let app = who.app(&deps, &app).await?;
     who.must(PERMISSION)?;
     let change = PortalChange {
@@ -83,21 +94,32 @@ async fn change_portal(deps: With, who: Who, app: web::Path<String>, body: Json<
             GivenKey::Named(named) => named.password,
         }),
     };
-    let portal = deps.portals.change(&app, &who.actor(), change).await.map_err(problem)?;
+    let portal = deps
+        .portals
+        .change(&app, &who.actor(), change)
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Ok().json(view(&portal)))
 }
 
 async fn generate(deps: With, who: Who, app: web::Path<String>) -> Answer {
     let app = who.app(&deps, &app).await?;
     who.must(PERMISSION)?;
-    let portal = deps.portals.generate_key(&app, &who.actor()).await.map_err(problem)?;
+    let portal = deps
+        .portals
+        .generate_key(&app, &who.actor())
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Ok().json(view(&portal)))
 }
 
 fn operator(who: &Who) -> Result<(), Problem> {
     match &who.0 {
         Caller::AdminKey(_) | Caller::System => Ok(()),
-        _ => Err(Problem::forbidden("forbidden", "the mail server is the installation's: use an admin key")),
+        _ => Err(Problem::forbidden(
+            "forbidden",
+            "the mail server is the installation's: use an admin key",
+        )),
     }
 }
 
@@ -122,18 +144,38 @@ async fn change_mail_server(deps: With, who: Who, body: Json<smtp::New>) -> Answ
     operator(&who)?;
     let data = json!({ "url": body.0.url, "from": body.0.from });
     let journal = audited(who.actor(), deps.clock.now(), "smtp.changed", data);
-    let saved = smtp::save(&deps.store, &deps.root_key, deps.rng.as_ref(), &body.0, journal).await?;
+    let saved = smtp::save(
+        &deps.store,
+        &deps.root_key,
+        deps.rng.as_ref(),
+        &body.0,
+        journal,
+    )
+    .await?;
     let stored = saved.map_err(|error| {
-        let field = if matches!(error, heimdall_transport::MailSettingsError::From) { "from" } else { "url" };
+        let field = if matches!(error, heimdall_transport::MailSettingsError::From) {
+            "from"
+        } else {
+            "url"
+        };
         Problem::unprocessable(field, error.to_string())
     })?;
     Ok(HttpResponse::Ok().json(mail_view(&stored)))
 }
 
 fn audited(actor: Actor, at: Timestamp, action: &str, data: Value) -> Journal {
-    let entry =
-        AuditEntry { app_id: None, at, actor, action: action.to_owned(), target: "smtp".to_owned(), data };
-    Journal { audit: vec![entry], ..Journal::default() }
+    let entry = AuditEntry {
+        app_id: None,
+        at,
+        actor,
+        action: action.to_owned(),
+        target: "smtp".to_owned(),
+        data,
+    };
+    Journal {
+        audit: vec![entry],
+        ..Journal::default()
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -146,7 +188,11 @@ struct TestMail {
 /// mail, and a failure stands among its dead letters.
 async fn test_mail(deps: With, who: Who, body: Json<TestMail>) -> Answer {
     operator(&who)?;
-    let to: Email = body.0.to.parse().map_err(|_| Problem::unprocessable("to", "is not an e-mail address"))?;
+    let to: Email = body
+        .0
+        .to
+        .parse()
+        .map_err(|_| Problem::unprocessable("to", "is not an e-mail address"))?;
     match smtp::stored_mailer(&deps.store, &deps.root_key).await? {
         Some(mailer) => {
             let mail = compose(&deps, &to)?;
@@ -167,7 +213,12 @@ async fn test_mail(deps: With, who: Who, body: Json<TestMail>) -> Answer {
                 due: now,
             };
             let journal = audited(who.actor(), now, "smtp.tested", json!({ "notice_id": id }));
-            deps.store.record(Journal { notices: vec![notice], ..journal }).await?;
+            deps.store
+                .record(Journal {
+                    notices: vec![notice],
+                    ..journal
+                })
+                .await?;
             Ok(HttpResponse::Accepted().json(json!({ "accepted": false, "queued": true })))
         }
     }
@@ -181,10 +232,15 @@ fn context(deps: &Deps, to: &Email) -> Value {
 }
 
 fn compose(deps: &Deps, to: &Email) -> Result<Mail, Problem> {
-    let host = deps.base_url.split_once("://").map_or("localhost", |(_, host)| host);
+    let host = deps
+        .base_url
+        .split_once("://")
+        .map_or("localhost", |(_, host)| host);
     let host = host.split(':').next().unwrap_or("localhost");
     let messages = Messages::new(Language::English, host).map_err(Problem::internal)?;
-    let rendered = messages.render("test", context(deps, to)).map_err(Problem::internal)?;
+    let rendered = messages
+        .render("test", context(deps, to))
+        .map_err(Problem::internal)?;
     let id = NoticeId::generate(deps.clock.now(), deps.rng.as_ref());
     Ok(Mail {
         to: to.to_string(),

@@ -19,9 +19,17 @@ use crate::who::{Viewer, Who};
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     let two = |path: &str| web::resource(format!("/webapi/v2{path}"));
     config
-        .service(two("/definitions").route(web::post().to(define)).route(web::get().to(definitions)))
+        .service(
+            two("/definitions")
+                .route(web::post().to(define))
+                .route(web::get().to(definitions)),
+        )
         .service(two("/definitions/{id}").route(web::get().to(definition)))
-        .service(two("/approvals").route(web::post().to(create)).route(web::get().to(approvals)))
+        .service(
+            two("/approvals")
+                .route(web::post().to(create))
+                .route(web::get().to(approvals)),
+        )
         .service(two("/approvals/{id}").route(web::get().to(show)))
         .service(two("/approvals/{id}/cancel").route(web::post().to(cancel)))
         .service(two("/approvals/{id}/reset").route(web::post().to(reset)))
@@ -32,8 +40,16 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(two("/approvals/{id}/steps/{step}").route(web::get().to(step)))
         .service(two("/approvals/{id}/steps/{step}/links").route(web::get().to(step_links)))
         .service(two("/approvals/{id}/steps/{step}/answer").route(web::post().to(answer)))
-        .service(two("/approvals/{id}/steps/{step}/votes").route(web::post().to(vote)).route(web::get().to(votes)))
-        .service(two("/delegations").route(web::post().to(delegate)).route(web::get().to(delegations)))
+        .service(
+            two("/approvals/{id}/steps/{step}/votes")
+                .route(web::post().to(vote))
+                .route(web::get().to(votes)),
+        )
+        .service(
+            two("/delegations")
+                .route(web::post().to(delegate))
+                .route(web::get().to(delegations)),
+        )
         .service(two("/delegations/{id}").route(web::delete().to(end_delegation)));
 }
 
@@ -53,15 +69,26 @@ struct PageQuery {
 
 async fn define(deps: With, key: Key, body: Json<NewDefinition>) -> Answer {
     let app = key.must(Privilege::Write)?;
-    let definition = deps.workflows.define(app, &key.actor(), &body.0.name, body.0.root).await.map_err(problem)?;
+    let definition = deps
+        .workflows
+        .define(app, &key.actor(), &body.0.name, body.0.root)
+        .await
+        .map_err(problem)?;
     let location = format!("/webapi/v2/definitions/{}", definition.id);
-    Ok(HttpResponse::Created().insert_header(("location", location)).json(definition))
+    Ok(HttpResponse::Created()
+        .insert_header(("location", location))
+        .json(definition))
 }
 
 async fn definitions(deps: With, key: Key, query: Query<PageQuery>) -> Answer {
     let app = key.must(Privilege::Read)?;
     let page = wanted(query.0.limit, query.0.cursor.as_deref())?;
-    Ok(listing(deps.workflows.definitions(app, &page).await.map_err(problem)?))
+    Ok(listing(
+        deps.workflows
+            .definitions(app, &page)
+            .await
+            .map_err(problem)?,
+    ))
 }
 
 async fn definition(deps: With, key: Key, id: web::Path<String>) -> Answer {
@@ -71,9 +98,15 @@ async fn definition(deps: With, key: Key, id: web::Path<String>) -> Answer {
 
 async fn create(deps: With, key: Key, body: Json<NewApproval>) -> Answer {
     let app = key.must(Privilege::Write)?;
-    let (id, state) = deps.workflows.create(app, &key.actor(), body.0).await.map_err(problem)?;
+    let (id, state) = deps
+        .workflows
+        .create(app, &key.actor(), body.0)
+        .await
+        .map_err(problem)?;
     let location = format!("/webapi/v2/approvals/{id}");
-    Ok(HttpResponse::Created().insert_header(("location", location)).json(view(&id, &state)))
+    Ok(HttpResponse::Created()
+        .insert_header(("location", location))
+        .json(view(&id, &state)))
 }
 
 #[derive(Debug, Deserialize)]
@@ -87,17 +120,29 @@ struct ApprovalsQuery {
 async fn approvals(deps: With, key: Key, query: Query<ApprovalsQuery>) -> Answer {
     let app = key.must(Privilege::Read)?;
     let state = query.0.state.as_deref();
-    if state.is_some_and(|state| !["Open", "Approved", "Rejected", "Expired", "Cancelled"].contains(&state)) {
-        return Err(Problem::bad_field("state", "is Open, Approved, Rejected, Expired or Cancelled"));
+    if state.is_some_and(|state| {
+        !["Open", "Approved", "Rejected", "Expired", "Cancelled"].contains(&state)
+    }) {
+        return Err(Problem::bad_field(
+            "state",
+            "is Open, Approved, Rejected, Expired or Cancelled",
+        ));
     }
     let page = wanted(query.0.limit, query.0.cursor.as_deref())?;
-    let ids = deps.workflows.approvals(app, state, &page).await.map_err(problem)?;
+    let ids = deps
+        .workflows
+        .approvals(app, state, &page)
+        .await
+        .map_err(problem)?;
     let mut data = Vec::with_capacity(ids.data.len());
     for id in &ids.data {
         let stored = deps.workflows.approval(app, id).await.map_err(problem)?;
         data.push(view(id, &stored.state));
     }
-    Ok(listing(heimdall_types::Page { data, next_cursor: ids.next_cursor }))
+    Ok(listing(heimdall_types::Page {
+        data,
+        next_cursor: ids.next_cursor,
+    }))
 }
 
 fn id_of(text: &str) -> Result<ApprovalId, Problem> {
@@ -107,20 +152,33 @@ fn id_of(text: &str) -> Result<ApprovalId, Problem> {
 
 async fn show(deps: With, key: Key, id: web::Path<String>) -> Answer {
     let app = key.must(Privilege::Read)?;
-    Ok(HttpResponse::Ok().json(deps.workflows.view(app, &id_of(&id)?).await.map_err(problem)?))
+    Ok(HttpResponse::Ok().json(
+        deps.workflows
+            .view(app, &id_of(&id)?)
+            .await
+            .map_err(problem)?,
+    ))
 }
 
 async fn cancel(deps: With, key: Key, id: web::Path<String>) -> Answer {
     let app = key.must(Privilege::Write)?;
     let id = own(&deps, app, &id).await?;
-    let state = deps.workflows.cancel(app, &id, &key.actor()).await.map_err(problem)?;
+    let state = deps
+        .workflows
+        .cancel(app, &id, &key.actor())
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Ok().json(view(&id, &state)))
 }
 
 async fn reset(deps: With, key: Key, id: web::Path<String>) -> Answer {
     let app = key.must(Privilege::Write)?;
     let id = own(&deps, app, &id).await?;
-    let state = deps.workflows.reset(app, &id, &key.actor()).await.map_err(problem)?;
+    let state = deps
+        .workflows
+        .reset(app, &id, &key.actor())
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Ok().json(view(&id, &state)))
 }
 
@@ -129,7 +187,10 @@ async fn own(deps: &With, app: &AppId, id: &str) -> Result<ApprovalId, Problem> 
     let id = id_of(id)?;
     match heimdall_approval::ports::Requests::request_of(deps.store.as_ref(), app, &id).await? {
         None => Ok(id),
-        Some(_) => Err(Problem::conflict("portal_request", "a portal request is decided and ended on its own routes")),
+        Some(_) => Err(Problem::conflict(
+            "portal_request",
+            "a portal request is decided and ended on its own routes",
+        )),
     }
 }
 
@@ -143,8 +204,17 @@ struct LinksQuery {
 impl LinksQuery {
     fn hours(&self) -> Result<i64, Problem> {
         let wrong = || Problem::bad_field("ttlHours", "must be 1 to 24");
-        let hours = self.ttl_hours.as_deref().unwrap_or("24").parse::<i64>().map_err(|_| wrong())?;
-        if (1..=24).contains(&hours) { Ok(hours) } else { Err(wrong()) }
+        let hours = self
+            .ttl_hours
+            .as_deref()
+            .unwrap_or("24")
+            .parse::<i64>()
+            .map_err(|_| wrong())?;
+        if (1..=24).contains(&hours) {
+            Ok(hours)
+        } else {
+            Err(wrong())
+        }
     }
 }
 
@@ -152,20 +222,40 @@ async fn links(deps: With, key: Key, id: web::Path<String>, query: Query<LinksQu
     given_links(&deps, &key, &id, None, &query.0).await
 }
 
-async fn step_links(deps: With, key: Key, path: web::Path<(String, String)>, query: Query<LinksQuery>) -> Answer {
+async fn step_links(
+    deps: With,
+    key: Key,
+    path: web::Path<(String, String)>,
+    query: Query<LinksQuery>,
+) -> Answer {
     given_links(&deps, &key, &path.0, Some(&path.1), &query.0).await
 }
 
-async fn given_links(deps: &With, key: &Key, id: &str, step: Option<&str>, query: &LinksQuery) -> Answer {
+async fn given_links(
+    deps: &With,
+    key: &Key,
+    id: &str,
+    step: Option<&str>,
+    query: &LinksQuery,
+) -> Answer {
     let app = key.must(Privilege::Links)?;
     let hours = query.hours()?;
-    let links = deps.workflows.links(app, &id_of(id)?, step, hours).await.map_err(problem)?;
-    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(json!({ "links": links })))
+    let links = deps
+        .workflows
+        .links(app, &id_of(id)?, step, hours)
+        .await
+        .map_err(problem)?;
+    Ok(HttpResponse::Ok()
+        .insert_header(("cache-control", "no-store"))
+        .json(json!({ "links": links })))
 }
 
 async fn revoke_link(deps: With, key: Key, path: web::Path<(String, String)>) -> Answer {
     let app = key.must(Privilege::Links)?;
-    deps.workflows.revoke_link(app, &key.actor(), &path.1).await.map_err(problem)?;
+    deps.workflows
+        .revoke_link(app, &key.actor(), &path.1)
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -183,7 +273,11 @@ async fn steps(deps: With, key: Key, id: web::Path<String>) -> Answer {
 
 async fn one_step(deps: &With, key: &Key, path: &(String, String)) -> Result<Value, Problem> {
     let shown = shown(deps, key.must(Privilege::Read)?, &path.0).await?;
-    let mut steps = shown.get("steps").and_then(Value::as_array).into_iter().flatten();
+    let mut steps = shown
+        .get("steps")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
     let found = steps.find(|step| step.get("id").and_then(Value::as_str) == Some(&path.1));
     found.cloned().ok_or_else(Problem::not_found)
 }
@@ -203,10 +297,19 @@ struct HookAnswer {
     pass: bool,
 }
 
-async fn answer(deps: With, key: Key, path: web::Path<(String, String)>, body: Json<HookAnswer>) -> Answer {
+async fn answer(
+    deps: With,
+    key: Key,
+    path: web::Path<(String, String)>,
+    body: Json<HookAnswer>,
+) -> Answer {
     let app = key.must(Privilege::Write)?;
     let id = id_of(&path.0)?;
-    let state = deps.workflows.answer(app, &id, &path.1, body.0.pass, &key.actor()).await.map_err(problem)?;
+    let state = deps
+        .workflows
+        .answer(app, &id, &path.1, body.0.pass, &key.actor())
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Ok().json(view(&id, &state)))
 }
 
@@ -220,29 +323,63 @@ struct NewVote {
     signature: Option<Value>,
 }
 
-async fn vote(deps: With, http: HttpRequest, path: web::Path<(String, String)>, body: Json<NewVote>) -> Answer {
+async fn vote(
+    deps: With,
+    http: HttpRequest,
+    path: web::Path<(String, String)>,
+    body: Json<NewVote>,
+) -> Answer {
     let (app, person, channel) = voter(&deps, &http).await?;
     let id = own(&deps, &app, &path.0).await?;
     let given = body.0;
-    let ballot = Ballot { options: given.options, signature: given.signature, ..Ballot::new(given.action) };
+    let ballot = Ballot {
+        options: given.options,
+        signature: given.signature,
+        ..Ballot::new(given.action)
+    };
     let ballot = ballot.comment(given.comment).by(channel, Level::LoggedIn);
-    let state = deps.workflows.vote(&app, &id, &path.1, &person, ballot).await.map_err(problem)?;
+    let state = deps
+        .workflows
+        .vote(&app, &id, &path.1, &person, ballot)
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Created().json(view(&id, &state)))
 }
 
 // A user of the App, by token or by portal session; a session counts only from a page of our own.
 async fn voter(deps: &With, http: &HttpRequest) -> Result<(AppId, Person, Channel), Problem> {
-    if let Some(heimdall_server::Authorization::Bearer(token)) = heimdall_server::Authorization::of(http)? {
-        let who = Who(deps.tenants.caller(token.expose()).await.map_err(crate::refusal::tenant)?);
-        let heimdall_tenant::Caller::Principal(principal) = &who.0 else { return Err(users_only()) };
+    if let Some(heimdall_server::Authorization::Bearer(token)) =
+        heimdall_server::Authorization::of(http)?
+    {
+        let who = Who(deps
+            .tenants
+            .caller(token.expose())
+            .await
+            .map_err(crate::refusal::tenant)?);
+        let heimdall_tenant::Caller::Principal(principal) = &who.0 else {
+            return Err(users_only());
+        };
         let id = who.user().ok_or_else(users_only)?;
-        let user = deps.store.user(&principal.app_id, id).await?.ok_or_else(Problem::not_found)?;
+        let user = deps
+            .store
+            .user(&principal.app_id, id)
+            .await?
+            .ok_or_else(Problem::not_found)?;
         let ways = [Identity::user(&user.id), Identity::email(&user.email)];
-        return Ok((principal.app_id.clone(), Person::new(&user.display_name, ways), Channel::Api));
+        return Ok((
+            principal.app_id.clone(),
+            Person::new(&user.display_name, ways),
+            Channel::Api,
+        ));
     }
-    let viewer = Viewer::of(http).await?.ok_or_else(|| Problem::unauthorized("sign in first"))?;
+    let viewer = Viewer::of(http)
+        .await?
+        .ok_or_else(|| Problem::unauthorized("sign in first"))?;
     if !same_origin(http) {
-        return Err(Problem::forbidden("cross_origin", "this came from another site"));
+        return Err(Problem::forbidden(
+            "cross_origin",
+            "this came from another site",
+        ));
     }
     Ok((viewer.app_id.clone(), viewer.person(), Channel::Inbox))
 }
@@ -260,20 +397,33 @@ fn delegation_view(delegation: &Delegation) -> Value {
 
 async fn delegate(deps: With, key: Key, body: Json<DelegationInput>) -> Answer {
     let app = key.must(Privilege::Delegations)?;
-    let delegation = deps.workflows.delegate(app, &key.actor(), body.0).await.map_err(problem)?;
+    let delegation = deps
+        .workflows
+        .delegate(app, &key.actor(), body.0)
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::Created().json(delegation_view(&delegation)))
 }
 
 async fn delegations(deps: With, key: Key, query: Query<PageQuery>) -> Answer {
     let app = key.must(Privilege::Read)?;
     let page = wanted(query.0.limit, query.0.cursor.as_deref())?;
-    let found = deps.workflows.delegations(app, &page).await.map_err(problem)?;
-    Ok(listing(found.map(|delegation| delegation_view(&delegation))))
+    let found = deps
+        .workflows
+        .delegations(app, &page)
+        .await
+        .map_err(problem)?;
+    Ok(listing(
+        found.map(|delegation| delegation_view(&delegation)),
+    ))
 }
 
 async fn end_delegation(deps: With, key: Key, id: web::Path<String>) -> Answer {
     let app = key.must(Privilege::Delegations)?;
-    deps.workflows.drop_delegation(app, &key.actor(), &id).await.map_err(problem)?;
+    deps.workflows
+        .drop_delegation(app, &key.actor(), &id)
+        .await
+        .map_err(problem)?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -291,22 +441,45 @@ async fn events(deps: With, key: Key, http: HttpRequest, id: web::Path<String>) 
     let id = id_of(&id)?;
     deps.workflows.approval(&app, &id).await.map_err(problem)?;
     let sent = last_seen(&http);
-    let history = History { signals: deps.store.subscribe(), deps, app, id, sent };
+    let history = History {
+        signals: deps.store.subscribe(),
+        deps,
+        app,
+        id,
+        sent,
+    };
     Ok(sse::answer(stream::unfold(history, next)))
 }
 
 pub(super) fn last_seen(http: &HttpRequest) -> usize {
-    let last = http.headers().get("last-event-id").and_then(|value| value.to_str().ok());
+    let last = http
+        .headers()
+        .get("last-event-id")
+        .and_then(|value| value.to_str().ok());
     last.and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 async fn next(mut history: History) -> Option<(sse::Event, History)> {
     loop {
-        let stored = history.deps.workflows.approval(&history.app, &history.id).await.ok()?;
-        let entries = history.deps.workflows.history(&history.app, &history.id, &stored.state).await.ok()?;
+        let stored = history
+            .deps
+            .workflows
+            .approval(&history.app, &history.id)
+            .await
+            .ok()?;
+        let entries = history
+            .deps
+            .workflows
+            .history(&history.app, &history.id, &stored.state)
+            .await
+            .ok()?;
         if let Some(entry) = entries.get(history.sent) {
             history.sent += 1;
-            let event = sse::Event { id: Some(history.sent.to_string()), kind: None, data: entry.to_string() };
+            let event = sse::Event {
+                id: Some(history.sent.to_string()),
+                kind: None,
+                data: entry.to_string(),
+            };
             return Some((event, history));
         }
         if !stored.state.is_open() {
