@@ -40,7 +40,7 @@ impl ConfigAt {
         )
     }
 
-    fn read(&self) -> Result<Source, LoadErrors> {
+    pub(crate) fn read(&self) -> Result<Source, LoadErrors> {
         match self {
             Self::Text(source) => Ok(source.clone()),
             Self::File(path) => read_source(path),

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use heimdall_pipeline::{Apis, Config, Engine, Http, Listener, LoadErrors, Mode, Relaxed, Timer};
+use heimdall_pipeline::{
+    Apis, Config, Engine, Http, Listener, LoadErrors, Mode, Relaxed, Source, Timer,
+};
 use heimdall_server::SystemClock;
 use heimdall_token::SystemRng;
 use heimdall_transport::HttpClient;
@@ -197,6 +199,7 @@ impl Running {
 /// # Errors
 /// A wrong configuration or rule set, an address that is taken: nothing runs then.
 pub async fn start(settings: Settings, deps: Deps) -> Result<Running, StartError> {
+    let source = settings.config.read()?;
     let config = read_config(&settings.config, &settings.env_prefix)?;
     let engine = compile(&config, settings.mode, settings.relaxed, &deps)?;
     // Watching begins before reading, so that no change falls between the two.
@@ -280,6 +283,7 @@ pub async fn start(settings: Settings, deps: Deps) -> Result<Running, StartError
     let (reload, asked) = mpsc::unbounded_channel();
     let certificates = serve_keys.into_iter().chain(manage_keys).collect();
     let keeper = Keeper {
+        source: Mutex::new(source),
         settings,
         deps,
         config,
@@ -432,6 +436,8 @@ struct Keeper {
     settings: Settings,
     deps: Deps,
     config: Config,
+    /// The text that the present engine was compiled from.
+    source: Mutex<Source>,
     sets: Mutex<RuleSets>,
     overview: Arc<Overview>,
     certificates: Vec<Arc<KeyStore>>,
@@ -573,12 +579,20 @@ impl Keeper {
         let shared = &self.overview.shared;
         let renewed = async {
             let config = read_config(&self.settings.config, &self.settings.env_prefix)?;
-            let engine = compile(
-                &config,
-                self.settings.mode,
-                self.settings.relaxed,
-                &self.deps,
-            )?;
+            let source = self.settings.config.read()?;
+            let present = shared.live.load_full();
+            // An engine knows which keys signed before and what was cached: the same text keeps it.
+            let engine = if *self.source.lock().await == source {
+                self.renew_keys();
+                present.engine.clone()
+            } else {
+                compile(
+                    &config,
+                    self.settings.mode,
+                    self.settings.relaxed,
+                    &self.deps,
+                )?
+            };
             let mut next = RuleSets::new(config.providers.file_system.as_ref());
             next.look(&engine)?;
             for index in 0..config
@@ -591,6 +605,7 @@ impl Keeper {
                 next.fetched(&engine, index, answer)?;
             }
             let rules = next.snapshot(&engine)?;
+            *self.source.lock().await = source;
             Ok((
                 next,
                 Live {

@@ -13,6 +13,17 @@ use super::support::{Proxy, Setup, Upstream, fine};
 
 const TLS: &str = "{tls: {key_store: {path: '{DIR}/tls.pem'}}}";
 
+/// Without `rewrite` a request that came by TLS goes on by TLS.
+const RULES: &str = r#"
+version: "1alpha4"
+name: test
+rules:
+  - id: all
+    match: {routes: [{path: "/**"}]}
+    forward_to: {host: "{UPSTREAM}", rewrite: {scheme: http}}
+    execute: [{authenticator: anyone}]
+"#;
+
 /// Takes every certificate: these tests are about what is inside the tunnel.
 #[derive(Debug)]
 struct TakesAll;
@@ -88,6 +99,7 @@ fn http2_requests_are_judged_and_forwarded_like_others() {
         upstream.address,
         &Setup {
             serve: TLS,
+            rules: RULES,
             ..Setup::default()
         },
     );
@@ -99,7 +111,7 @@ fn http2_requests_are_judged_and_forwarded_like_others() {
                 .unwrap();
         tokio::spawn(connection);
         let request = http::Request::post("https://app.example/a/../x")
-            .body(Full::from("hello"))
+            .body(Full::new(bytes::Bytes::from_static(b"hello")))
             .unwrap();
         let response = sender.send_request(request).await.unwrap();
         assert_eq!(response.status(), 200);
@@ -109,7 +121,7 @@ fn http2_requests_are_judged_and_forwarded_like_others() {
         );
         let request = http::Request::get("https://app.example/x")
             .header("host", "other.example")
-            .body(Full::from(""))
+            .body(Full::new(bytes::Bytes::new()))
             .unwrap();
         assert_eq!(sender.send_request(request).await.unwrap().status(), 400);
     });
@@ -132,6 +144,7 @@ fn the_guard_stands_inside_the_tunnel_too() {
         upstream.address,
         &Setup {
             serve: TLS,
+            rules: RULES,
             ..Setup::default()
         },
     );
