@@ -198,6 +198,13 @@ fn responses(operation: &Operation) -> Value {
     if operation.body.is_some() {
         statuses.extend(["408", "409", "415", "422"]);
     }
+    if operation.method == "POST" {
+        // Also what an `Idempotency-Key` may come to.
+        statuses.extend(["409", "422"]);
+    }
+    if operation.path.ends_with("/sessions") {
+        statuses.push("401");
+    }
     if operation.takes_version() {
         statuses.push("412");
     }
@@ -216,12 +223,12 @@ pub fn text() -> &'static str {
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/openapi.json", web::get().to(served))
-        .route("/v1/openapi.json", web::get().to(served))
-        .route("/v1/docs", web::get().to(page))
-        .route("/docs", web::get().to(page))
-        .route("/docs/try.js", web::get().to(script))
-        .route("/v1/docs/try.js", web::get().to(script));
+        .service(web::resource("/openapi.json").route(web::get().to(served)))
+        .service(web::resource("/v1/openapi.json").route(web::get().to(served)))
+        .service(web::resource("/v1/docs").route(web::get().to(page)))
+        .service(web::resource("/docs").route(web::get().to(page)))
+        .service(web::resource("/docs/try.js").route(web::get().to(script)))
+        .service(web::resource("/v1/docs/try.js").route(web::get().to(script)));
 }
 
 async fn served(request: HttpRequest) -> HttpResponse {

@@ -17,7 +17,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
                 .route(web::post().to(create))
                 .route(web::get().to(list)),
         )
-        .route("/admin-keys/{id}", web::delete().to(revoke));
+        .service(web::resource("/admin-keys/{id}").route(web::delete().to(revoke)));
 }
 
 async fn create(deps: With, who: Who, body: Json<NewAdminKey>) -> Answer {

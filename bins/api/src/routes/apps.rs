@@ -25,8 +25,8 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
                 .route(web::patch().to(update))
                 .route(web::delete().to(remove)),
         )
-        .route("/apps/{app}/suspend", web::post().to(suspend))
-        .route("/apps/{app}/restore", web::post().to(restore));
+        .service(web::resource("/apps/{app}/suspend").route(web::post().to(suspend)))
+        .service(web::resource("/apps/{app}/restore").route(web::post().to(restore)));
 }
 
 async fn create(deps: With, who: Who, body: Json<NewApp>) -> Answer {

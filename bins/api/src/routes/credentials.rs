@@ -25,13 +25,13 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
                 .route(web::patch().to(update))
                 .route(web::delete().to(remove)),
         )
-        .route(
-            "/apps/{app}/credentials/{client}/secrets",
-            web::post().to(add_secret),
+        .service(
+            web::resource("/apps/{app}/credentials/{client}/secrets")
+                .route(web::post().to(add_secret)),
         )
-        .route(
-            "/apps/{app}/credentials/{client}/secrets/{secret}",
-            web::delete().to(drop_secret),
+        .service(
+            web::resource("/apps/{app}/credentials/{client}/secrets/{secret}")
+                .route(web::delete().to(drop_secret)),
         );
 }
 

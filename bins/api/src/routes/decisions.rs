@@ -10,9 +10,9 @@ use crate::routes::{Answer, With};
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/apps/{app}/authorize", web::post().to(authorize))
-        .route("/apps/{app}/authorize/batch", web::post().to(batch))
-        .route("/apps/{app}/verify", web::post().to(verify));
+        .service(web::resource("/apps/{app}/authorize").route(web::post().to(authorize)))
+        .service(web::resource("/apps/{app}/authorize/batch").route(web::post().to(batch)))
+        .service(web::resource("/apps/{app}/verify").route(web::post().to(verify)));
 }
 
 // The token in the body wins: the header may then be the caller's own.

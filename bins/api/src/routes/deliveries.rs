@@ -21,13 +21,13 @@ type InApp = web::Path<(String, String)>;
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     let base = "/apps/{app}/webhooks/{webhook}";
     config
-        .route(&format!("{base}/deliveries"), web::get().to(list))
-        .route(
-            &format!("{base}/deliveries/{{delivery}}/redeliver"),
-            web::post().to(redeliver),
+        .service(web::resource(&format!("{base}/deliveries")).route(web::get().to(list)))
+        .service(
+            web::resource(&format!("{base}/deliveries/{{delivery}}/redeliver"))
+                .route(web::post().to(redeliver)),
         )
-        .route(&format!("{base}/replay"), web::post().to(replay))
-        .route(&format!("{base}/test"), web::post().to(test));
+        .service(web::resource(&format!("{base}/replay")).route(web::post().to(replay)))
+        .service(web::resource(&format!("{base}/test")).route(web::post().to(test)));
 }
 
 async fn endpoint(

@@ -10,25 +10,27 @@ use crate::routes::With;
 /// Below `/v1`.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/.well-known/jwks.json", web::get().to(jwks))
-        .route("/.well-known/jwks.json", web::head().to(jwks))
-        .route("/.well-known/openid-configuration", web::get().to(metadata))
-        .route(
-            "/.well-known/oauth-authorization-server",
-            web::get().to(metadata),
+        .service(
+            web::resource("/.well-known/jwks.json")
+                .route(web::get().to(jwks))
+                .route(web::head().to(jwks)),
+        )
+        .service(web::resource("/.well-known/openid-configuration").route(web::get().to(metadata)))
+        .service(
+            web::resource("/.well-known/oauth-authorization-server").route(web::get().to(metadata)),
         );
 }
 
 /// The path that RFC 8414 §3.1 makes of an issuer with a path, and the one OpenID Connect Discovery does.
 pub(crate) fn at_root(prefix: &str, config: &mut web::ServiceConfig) {
     config
-        .route(
-            &format!("/.well-known/oauth-authorization-server{prefix}"),
-            web::get().to(metadata),
+        .service(
+            web::resource(&format!("/.well-known/oauth-authorization-server{prefix}"))
+                .route(web::get().to(metadata)),
         )
-        .route(
-            &format!("{prefix}/.well-known/openid-configuration"),
-            web::get().to(metadata),
+        .service(
+            web::resource(&format!("{prefix}/.well-known/openid-configuration"))
+                .route(web::get().to(metadata)),
         );
 }
 

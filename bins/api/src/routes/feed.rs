@@ -14,8 +14,8 @@ use crate::who::Who;
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/apps/{app}/events", web::get().to(events))
-        .route("/apps/{app}/audit", web::get().to(audit));
+        .service(web::resource("/apps/{app}/events").route(web::get().to(events)))
+        .service(web::resource("/apps/{app}/audit").route(web::get().to(audit)));
 }
 
 #[derive(Deserialize)]

@@ -24,12 +24,9 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
                 .route(web::get().to(show))
                 .route(web::delete().to(revoke)),
         )
-        .route(
-            "/apps/{app}/invites/{invite}/resend",
-            web::post().to(resend),
-        )
-        .route("/invites/{token}", web::get().to(preview))
-        .route("/invites/{token}/accept", web::post().to(accept));
+        .service(web::resource("/apps/{app}/invites/{invite}/resend").route(web::post().to(resend)))
+        .service(web::resource("/invites/{token}").route(web::get().to(preview)))
+        .service(web::resource("/invites/{token}/accept").route(web::post().to(accept)));
 }
 
 async fn create(deps: With, who: Who, app: web::Path<String>, body: Json<NewInvite>) -> Answer {

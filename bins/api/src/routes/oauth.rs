@@ -16,9 +16,9 @@ type OAuthAnswer = Result<HttpResponse, OAuthError>;
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     for base in ["/apps/{app}/tokens", "/tokens"] {
         config
-            .route(base, web::post().to(token))
-            .route(&format!("{base}/introspect"), web::post().to(introspect))
-            .route(&format!("{base}/revoke"), web::post().to(revoke));
+            .service(web::resource(base).route(web::post().to(token)))
+            .service(web::resource(&format!("{base}/introspect")).route(web::post().to(introspect)))
+            .service(web::resource(&format!("{base}/revoke")).route(web::post().to(revoke)));
     }
 }
 

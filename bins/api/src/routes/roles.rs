@@ -25,18 +25,16 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
                 .route(web::patch().to(update))
                 .route(web::delete().to(remove)),
         )
-        .route(
-            "/apps/{app}/roles/{role}/permissions",
-            web::put().to(replace),
+        .service(
+            web::resource("/apps/{app}/roles/{role}/permissions").route(web::put().to(replace)),
         )
         .service(
             web::resource("/apps/{app}/permissions")
                 .route(web::get().to(catalogue))
                 .route(web::post().to(describe)),
         )
-        .route(
-            "/apps/{app}/permissions/{permission}",
-            web::delete().to(forget),
+        .service(
+            web::resource("/apps/{app}/permissions/{permission}").route(web::delete().to(forget)),
         );
 }
 

@@ -13,9 +13,9 @@ use crate::who::Who;
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/apps/{app}/sessions", web::post().to(login))
-        .route("/apps/{app}/me/sessions", web::get().to(mine))
-        .route("/apps/{app}/me/sessions/{session}", web::delete().to(end));
+        .service(web::resource("/apps/{app}/sessions").route(web::post().to(login)))
+        .service(web::resource("/apps/{app}/me/sessions").route(web::get().to(mine)))
+        .service(web::resource("/apps/{app}/me/sessions/{session}").route(web::delete().to(end)));
 }
 
 async fn login(

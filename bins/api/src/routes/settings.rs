@@ -21,9 +21,9 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
                 .route(web::get().to(show))
                 .route(web::patch().to(update)),
         )
-        .route("/apps/{app}/keys", web::get().to(keys))
-        .route("/apps/{app}/keys/rotate", web::post().to(rotate))
-        .route("/apps/{app}/revocations", web::get().to(revocations));
+        .service(web::resource("/apps/{app}/keys").route(web::get().to(keys)))
+        .service(web::resource("/apps/{app}/keys/rotate").route(web::post().to(rotate)))
+        .service(web::resource("/apps/{app}/revocations").route(web::get().to(revocations)));
 }
 
 async fn show(deps: With, who: Who, app: web::Path<String>) -> Answer {

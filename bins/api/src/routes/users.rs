@@ -21,7 +21,7 @@ type InApp = web::Path<(String, String)>;
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/apps/{app}/users:import", web::post().to(import))
+        .service(web::resource("/apps/{app}/users:import").route(web::post().to(import)))
         .service(
             web::resource("/apps/{app}/users")
                 .route(web::post().to(create))
@@ -33,23 +33,22 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
                 .route(web::patch().to(update))
                 .route(web::delete().to(remove)),
         )
-        .route("/apps/{app}/users/{user}/suspend", web::post().to(suspend))
-        .route(
-            "/apps/{app}/users/{user}/reactivate",
-            web::post().to(reactivate),
+        .service(web::resource("/apps/{app}/users/{user}/suspend").route(web::post().to(suspend)))
+        .service(
+            web::resource("/apps/{app}/users/{user}/reactivate").route(web::post().to(reactivate)),
         )
-        .route(
-            "/apps/{app}/users/{user}/sessions/revoke",
-            web::post().to(revoke_sessions),
+        .service(
+            web::resource("/apps/{app}/users/{user}/sessions/revoke")
+                .route(web::post().to(revoke_sessions)),
         )
         .service(
             web::resource("/apps/{app}/users/{user}/roles")
                 .route(web::get().to(roles))
                 .route(web::post().to(assign)),
         )
-        .route(
-            "/apps/{app}/users/{user}/roles/{role}",
-            web::delete().to(unassign),
+        .service(
+            web::resource("/apps/{app}/users/{user}/roles/{role}")
+                .route(web::delete().to(unassign)),
         );
 }
 

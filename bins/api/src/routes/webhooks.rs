@@ -25,13 +25,12 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
                 .route(web::patch().to(update))
                 .route(web::delete().to(remove)),
         )
-        .route(
-            "/apps/{app}/webhooks/{webhook}/secret/rotate",
-            web::post().to(rotate),
+        .service(
+            web::resource("/apps/{app}/webhooks/{webhook}/secret/rotate")
+                .route(web::post().to(rotate)),
         )
-        .route(
-            "/apps/{app}/webhooks/{webhook}/enable",
-            web::post().to(enable),
+        .service(
+            web::resource("/apps/{app}/webhooks/{webhook}/enable").route(web::post().to(enable)),
         );
 }
 
