@@ -20,7 +20,9 @@ BEGIN
 
     FOR target IN
         SELECT c.oid, c.relname AS tab,
-               EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'app_id' AND NOT a.attisdropped) AS tenant
+               EXISTS (SELECT 1 FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'app_id' AND NOT a.attisdropped) AS tenant,
+               c.relrowsecurity AND c.relforcerowsecurity
+                   AND (SELECT count(*) = 2 FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname IN ('of_app', 'across_apps')) AS guarded
         FROM pg_class c
         WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'
     LOOP
@@ -39,11 +41,10 @@ BEGIN
         ELSE
             EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO heimdall_app, heimdall_system', target.tab);
         END IF;
-        IF target.tab = 'settings' OR target.tenant THEN
+        -- Only what is missing: these statements lock the table, and other instances are at work.
+        IF (target.tab = 'settings' OR target.tenant) AND NOT target.guarded THEN
             EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', target.tab);
             EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', target.tab);
-            EXECUTE format('DROP POLICY IF EXISTS of_app ON %I', target.tab);
-            EXECUTE format('DROP POLICY IF EXISTS across_apps ON %I', target.tab);
             -- Without a second argument an unset App is an error, not an empty answer.
             EXECUTE format(
                 'CREATE POLICY of_app ON %I TO heimdall_app USING (%I = current_setting(''heimdall.app_id''))',
