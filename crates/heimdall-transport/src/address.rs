@@ -1,3 +1,5 @@
+//! Which addresses webhooks may go to: checked at registration and again at connect, on what the name resolved to.
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! TLS towards others: which authorities are believed.
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

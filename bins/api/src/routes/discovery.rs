@@ -50,7 +50,7 @@ fn unchanged(request: &HttpRequest, tag: &str) -> bool {
 
 async fn jwks(deps: With, request: HttpRequest) -> HttpResponse {
     let jwks = deps.keys.jwks();
-    let tag = quoted(jwks.etag());
+    let tag = jwks.etag().to_owned();
     let same = unchanged(&request, &tag);
     let mut answer = if same {
         HttpResponse::NotModified()
@@ -65,20 +65,15 @@ async fn jwks(deps: With, request: HttpRequest) -> HttpResponse {
     }
     answer
         .content_type("application/jwk-set+json")
-        .body(jwks.body().to_vec())
-}
-
-fn quoted(tag: &str) -> String {
-    if tag.starts_with('"') {
-        tag.to_owned()
-    } else {
-        format!("\"{tag}\"")
-    }
+        .body(jwks.body())
 }
 
 async fn metadata(deps: With, request: HttpRequest) -> HttpResponse {
     let body = document(&deps.issuer()).to_string();
-    let tag = quoted(&heimdall_token::crypto::sha256_hex(body.as_bytes()));
+    let tag = format!(
+        "\"{}\"",
+        heimdall_token::crypto::sha256_hex(body.as_bytes())
+    );
     let same = unchanged(&request, &tag);
     let mut answer = if same {
         HttpResponse::NotModified()
