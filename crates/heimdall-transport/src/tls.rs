@@ -1,3 +1,5 @@
+//! TLS for connections that we open.
+
 //! TLS towards others: which authorities are believed.
 
 use std::path::{Path, PathBuf};
