@@ -21,13 +21,13 @@ type InApp = web::Path<(String, String)>;
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     let base = "/apps/{app}/webhooks/{webhook}";
     config
-        .service(web::resource(&format!("{base}/deliveries")).route(web::get().to(list)))
+        .service(web::resource(format!("{base}/deliveries")).route(web::get().to(list)))
         .service(
-            web::resource(&format!("{base}/deliveries/{{delivery}}/redeliver"))
+            web::resource(format!("{base}/deliveries/{{delivery}}/redeliver"))
                 .route(web::post().to(redeliver)),
         )
-        .service(web::resource(&format!("{base}/replay")).route(web::post().to(replay)))
-        .service(web::resource(&format!("{base}/test")).route(web::post().to(test)));
+        .service(web::resource(format!("{base}/replay")).route(web::post().to(replay)))
+        .service(web::resource(format!("{base}/test")).route(web::post().to(test)));
 }
 
 async fn endpoint(

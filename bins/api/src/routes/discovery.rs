@@ -25,11 +25,11 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
 pub(crate) fn at_root(prefix: &str, config: &mut web::ServiceConfig) {
     config
         .service(
-            web::resource(&format!("/.well-known/oauth-authorization-server{prefix}"))
+            web::resource(format!("/.well-known/oauth-authorization-server{prefix}"))
                 .route(web::get().to(metadata)),
         )
         .service(
-            web::resource(&format!("{prefix}/.well-known/openid-configuration"))
+            web::resource(format!("{prefix}/.well-known/openid-configuration"))
                 .route(web::get().to(metadata)),
         );
 }

@@ -17,8 +17,8 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
     for base in ["/apps/{app}/tokens", "/tokens"] {
         config
             .service(web::resource(base).route(web::post().to(token)))
-            .service(web::resource(&format!("{base}/introspect")).route(web::post().to(introspect)))
-            .service(web::resource(&format!("{base}/revoke")).route(web::post().to(revoke)));
+            .service(web::resource(format!("{base}/introspect")).route(web::post().to(introspect)))
+            .service(web::resource(format!("{base}/revoke")).route(web::post().to(revoke)));
     }
 }
 
