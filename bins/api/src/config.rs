@@ -143,3 +143,53 @@ impl Settings {
         shown
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use heimdall_server::config::{Source, example, schema};
+
+    use super::*;
+
+    fn committed(name: &str, present: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../docs/config")
+            .join(name);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, present).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            committed == present,
+            "docs/config/{name} is old: run this test with UPDATE_DOCS=1"
+        );
+    }
+
+    #[test]
+    fn the_committed_schema_and_example_are_the_present_ones() {
+        let schema = schema::<Settings>();
+        committed("api.schema.json", &format!("{schema:#}\n"));
+        committed(
+            "api.example.yaml",
+            &example(&schema, &Settings::shown_defaults()),
+        );
+    }
+
+    #[test]
+    fn the_example_is_a_good_configuration_as_it_is() {
+        let text = example(&schema::<Settings>(), &Settings::shown_defaults());
+        let source = Source::environment("HEIMDALL_").with_environment(Vec::new());
+        let settings: Settings = source.text("example.yaml", &text).load().unwrap();
+        assert_eq!(settings.api.prefix, "/heimdall");
+    }
+
+    #[test]
+    fn sections_of_the_other_binaries_are_left_to_them() {
+        let text = "proxy:\n  anything: 1\napprovals: {x: y}\nsmtp: {url: z}\napi: {listen: \"127.0.0.1:0\"}\n";
+        let source = Source::environment("HEIMDALL_").with_environment(Vec::new());
+        let settings: Settings = source.text("all.yaml", text).load().unwrap();
+        assert_eq!(settings.api.listen.port(), 0);
+    }
+}
