@@ -1,7 +1,6 @@
 use heimdall_approval::request::{GrantState, Request, RequestState, RequestedRole};
 use heimdall_types::Timestamp;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 use crate::deps::Deps;
 
@@ -92,10 +91,6 @@ impl Wording {
             m => format!("{m} min"),
         };
         (minutes, text)
-    }
-
-    pub(crate) fn is_past(&self, at: Timestamp) -> bool {
-        self.now.since(at) > Duration::ZERO
     }
 
     /// The word for a request's state.
