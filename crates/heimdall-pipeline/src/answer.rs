@@ -125,15 +125,18 @@ pub(crate) fn escaped(text: &str) -> String {
 /// first.
 pub(crate) fn acceptable<'m>(headers: &dyn HeaderView, offered: &[&'m str]) -> Option<&'m str> {
     let lines = headers.values("accept");
-    let accept = lines
-        .iter()
-        .map(|line| String::from_utf8_lossy(line))
-        .collect::<Vec<_>>()
-        .join(",");
-    if accept.trim().is_empty() {
+    let ranges = |line: &[u8]| -> Option<Vec<(String, f32)>> {
+        String::from_utf8_lossy(line)
+            .split(',')
+            .map(range)
+            .collect()
+    };
+    let accept = lines.join(&b","[..]);
+    if accept.trim_ascii().is_empty() {
         return offered.first().copied();
     }
-    let ranges: Vec<(String, f32)> = accept.split(',').map(range).collect::<Option<_>>()?;
+    // A broken line does not take the first one with it.
+    let ranges = ranges(&accept).or_else(|| ranges(lines.first()?))?;
     let mut best: Option<(&str, f32, usize)> = None;
     for media in offered {
         let (kind, _) = media.split_once('/').unwrap_or((media, ""));

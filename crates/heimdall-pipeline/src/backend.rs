@@ -103,7 +103,7 @@ impl Backend {
 
     fn target(&self, request: &Request<'_>, slashes: EncodedSlashes) -> String {
         let decoded;
-        let path = if slashes == EncodedSlashes::On && request.path.contains('%') {
+        let path = if slashes == EncodedSlashes::On {
             decoded = crate::scene::decoded_path(request);
             decoded.as_str()
         } else {
