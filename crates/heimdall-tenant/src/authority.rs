@@ -19,7 +19,9 @@ pub struct Bits(Vec<u64>);
 impl Bits {
     /// Whether number `bit` is in it.
     pub fn contains(&self, bit: usize) -> bool {
-        self.0.get(bit / 64).is_some_and(|word| word & (1 << (bit % 64)) != 0)
+        self.0
+            .get(bit / 64)
+            .is_some_and(|word| word & (1 << (bit % 64)) != 0)
     }
 
     /// Puts number `bit` into it.
@@ -43,7 +45,11 @@ impl Bits {
     }
 
     fn numbers(&self) -> impl Iterator<Item = usize> + '_ {
-        self.0.iter().enumerate().flat_map(|(at, word)| (0..64).filter(move |bit| word & (1 << bit) != 0).map(move |bit| at * 64 + bit))
+        self.0.iter().enumerate().flat_map(|(at, word)| {
+            (0..64)
+                .filter(move |bit| word & (1 << bit) != 0)
+                .map(move |bit| at * 64 + bit)
+        })
     }
 }
 
@@ -102,30 +108,54 @@ pub enum IncludeError {
 impl Model {
     /// Compiles what the store gave. Includes that lead nowhere, round, or too deep add nothing: fail closed.
     pub fn compile(record: AppRecord) -> Self {
-        let built_in = BUILT_IN.iter().map(|(permission, description)| CatalogueEntry {
-            permission: (*permission).to_owned(),
-            description: (*description).to_owned(),
-            built_in: true,
-        });
+        let built_in = BUILT_IN
+            .iter()
+            .map(|(permission, description)| CatalogueEntry {
+                permission: (*permission).to_owned(),
+                description: (*description).to_owned(),
+                built_in: true,
+            });
         let known: HashSet<&str> = BUILT_IN.iter().map(|(permission, _)| *permission).collect();
-        let own = record.catalogue.into_iter().filter(|entry| !known.contains(entry.permission.as_str()));
+        let own = record
+            .catalogue
+            .into_iter()
+            .filter(|entry| !known.contains(entry.permission.as_str()));
         let mut catalogue: Vec<CatalogueEntry> = built_in.chain(own).collect();
         catalogue.sort_by(|a, b| a.permission.cmp(&b.permission));
-        let numbers: HashMap<String, usize> =
-            catalogue.iter().enumerate().map(|(number, entry)| (entry.permission.clone(), number)).collect();
-        let by_id: HashMap<RoleId, &Role> = record.roles.iter().map(|role| (role.id.clone(), role)).collect();
+        let numbers: HashMap<String, usize> = catalogue
+            .iter()
+            .enumerate()
+            .map(|(number, entry)| (entry.permission.clone(), number))
+            .collect();
+        let by_id: HashMap<RoleId, &Role> = record
+            .roles
+            .iter()
+            .map(|role| (role.id.clone(), role))
+            .collect();
         let roles: Vec<CompiledRole> = record
             .roles
             .iter()
             .map(|role| {
                 let patterns = closure(role, &by_id);
                 let bits = expand(&patterns, &catalogue);
-                CompiledRole { role: role.clone(), patterns, bits }
+                CompiledRole {
+                    role: role.clone(),
+                    patterns,
+                    bits,
+                }
             })
             .collect();
         Self {
-            by_name: roles.iter().enumerate().map(|(at, it)| (it.role.name.clone(), at)).collect(),
-            by_id: roles.iter().enumerate().map(|(at, it)| (it.role.id.clone(), at)).collect(),
+            by_name: roles
+                .iter()
+                .enumerate()
+                .map(|(at, it)| (it.role.name.clone(), at))
+                .collect(),
+            by_id: roles
+                .iter()
+                .enumerate()
+                .map(|(at, it)| (it.role.id.clone(), at))
+                .collect(),
             app: record.app,
             authority: record.authority,
             roles,
@@ -160,9 +190,16 @@ impl Model {
     }
 
     /// The union of these roles; unknown ones add nothing.
-    pub fn effective<'a>(&self, ids: impl IntoIterator<Item = &'a RoleId>, names: impl IntoIterator<Item = &'a str>) -> Effective {
+    pub fn effective<'a>(
+        &self,
+        ids: impl IntoIterator<Item = &'a RoleId>,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Effective {
         let at = ids.into_iter().filter_map(|id| self.by_id.get(id));
-        let at: BTreeSet<usize> = at.chain(names.into_iter().filter_map(|name| self.by_name.get(name))).copied().collect();
+        let at: BTreeSet<usize> = at
+            .chain(names.into_iter().filter_map(|name| self.by_name.get(name)))
+            .copied()
+            .collect();
         let mut effective = Effective::default();
         for role in at.into_iter().filter_map(|at| self.roles.get(at)) {
             effective.roles.push(role.role.name.clone());
@@ -186,7 +223,8 @@ impl Model {
 
     /// Whether `effective` holds `permission`. A permission that is not in the catalogue is held by nobody.
     pub fn allows(&self, effective: &Effective, permission: &str) -> bool {
-        self.number(permission).is_some_and(|number| effective.bits.contains(number))
+        self.number(permission)
+            .is_some_and(|number| effective.bits.contains(number))
     }
 
     /// The concrete permissions of `effective`, sorted.
@@ -196,13 +234,22 @@ impl Model {
 
     /// Ids of the roles that hold `permission`.
     pub fn roles_holding(&self, permission: &str) -> Vec<RoleId> {
-        let Some(number) = self.number(permission) else { return Vec::new() };
-        self.roles.iter().filter(|role| role.bits.contains(number)).map(|role| role.role.id.clone()).collect()
+        let Some(number) = self.number(permission) else {
+            return Vec::new();
+        };
+        self.roles
+            .iter()
+            .filter(|role| role.bits.contains(number))
+            .map(|role| role.role.id.clone())
+            .collect()
     }
 
     /// The roles that can be asked for.
     pub fn requestable(&self) -> Vec<RequestableRole> {
-        let asked = self.roles.iter().filter(|role| role.role.requestable.is_some());
+        let asked = self
+            .roles
+            .iter()
+            .filter(|role| role.role.requestable.is_some());
         asked
             .map(|role| RequestableRole {
                 role: role.role.name.clone(),
@@ -221,15 +268,24 @@ impl Model {
     /// # Errors
     /// Which rule it breaks.
     pub fn check_includes(&self, role: &Role) -> Result<(), IncludeError> {
-        let mut all: HashMap<RoleId, &Role> = self.roles.iter().map(|it| (it.role.id.clone(), &it.role)).collect();
+        let mut all: HashMap<RoleId, &Role> = self
+            .roles
+            .iter()
+            .map(|it| (it.role.id.clone(), &it.role))
+            .collect();
         all.insert(role.id.clone(), role);
         // A role above this one gets deeper too, so every role is walked.
-        all.values().try_for_each(|top| depth(top, &all, &mut Vec::new()).map(|_| ()))
+        all.values()
+            .try_for_each(|top| depth(top, &all, &mut Vec::new()).map(|_| ()))
     }
 
     /// What `role`, not stored yet, would hold.
     pub fn patterns_of(&self, role: &Role) -> Vec<Pattern> {
-        let mut all: HashMap<RoleId, &Role> = self.roles.iter().map(|it| (it.role.id.clone(), &it.role)).collect();
+        let mut all: HashMap<RoleId, &Role> = self
+            .roles
+            .iter()
+            .map(|it| (it.role.id.clone(), &it.role))
+            .collect();
         all.insert(role.id.clone(), role);
         closure(role, &all)
     }
@@ -237,15 +293,32 @@ impl Model {
     /// The App as it would be with `role` in place of the one with its id.
     #[must_use]
     pub fn with(&self, role: Role) -> Self {
-        let others = self.roles.iter().map(|it| &it.role).filter(|other| other.id != role.id).cloned();
+        let others = self
+            .roles
+            .iter()
+            .map(|it| &it.role)
+            .filter(|other| other.id != role.id)
+            .cloned();
         let mut roles: Vec<Role> = others.collect();
         roles.push(role);
-        let catalogue = self.catalogue.iter().filter(|entry| !entry.built_in).cloned().collect();
-        Self::compile(AppRecord { app: self.app.clone(), authority: self.authority, roles, catalogue })
+        let catalogue = self
+            .catalogue
+            .iter()
+            .filter(|entry| !entry.built_in)
+            .cloned()
+            .collect();
+        Self::compile(AppRecord {
+            app: self.app.clone(),
+            authority: self.authority,
+            roles,
+            catalogue,
+        })
     }
 
     fn names<'a>(&'a self, bits: &'a Bits) -> impl Iterator<Item = &'a str> {
-        bits.numbers().filter_map(|number| self.catalogue.get(number)).map(|entry| entry.permission.as_str())
+        bits.numbers()
+            .filter_map(|number| self.catalogue.get(number))
+            .map(|entry| entry.permission.as_str())
     }
 }
 
@@ -261,11 +334,21 @@ impl Effective {
         let mut bits = Bits::default();
         let mut patterns = Vec::new();
         for number in self.bits.numbers() {
-            let Some(entry) = model.catalogue.get(number).filter(|entry| allowed(&entry.permission)) else { continue };
+            let Some(entry) = model
+                .catalogue
+                .get(number)
+                .filter(|entry| allowed(&entry.permission))
+            else {
+                continue;
+            };
             bits.insert(number);
             patterns.extend(entry.permission.parse::<Pattern>());
         }
-        Self { roles: self.roles.clone(), patterns, bits }
+        Self {
+            roles: self.roles.clone(),
+            patterns,
+            bits,
+        }
     }
 }
 
@@ -273,15 +356,29 @@ impl Effective {
 ///
 /// # Errors
 /// The patterns of `granted` that `held` does not cover.
-pub fn may_grant<'a>(held: &Effective, granted: impl IntoIterator<Item = &'a Pattern>) -> Result<(), Vec<String>> {
-    let missing: BTreeSet<String> = granted.into_iter().filter(|it| !held.covers(it)).map(ToString::to_string).collect();
-    if missing.is_empty() { Ok(()) } else { Err(missing.into_iter().collect()) }
+pub fn may_grant<'a>(
+    held: &Effective,
+    granted: impl IntoIterator<Item = &'a Pattern>,
+) -> Result<(), Vec<String>> {
+    let missing: BTreeSet<String> = granted
+        .into_iter()
+        .filter(|it| !held.covers(it))
+        .map(ToString::to_string)
+        .collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(missing.into_iter().collect())
+    }
 }
 
 fn expand(patterns: &[Pattern], catalogue: &[CatalogueEntry]) -> Bits {
     let mut bits = Bits::default();
     for (number, entry) in catalogue.iter().enumerate() {
-        if patterns.iter().any(|pattern| pattern.allows(&entry.permission)) {
+        if patterns
+            .iter()
+            .any(|pattern| pattern.allows(&entry.permission))
+        {
             bits.insert(number);
         }
     }
@@ -305,7 +402,11 @@ fn closure(role: &Role, all: &HashMap<RoleId, &Role>) -> Vec<Pattern> {
     patterns.into_iter().collect()
 }
 
-fn depth(role: &Role, all: &HashMap<RoleId, &Role>, above: &mut Vec<RoleId>) -> Result<usize, IncludeError> {
+fn depth(
+    role: &Role,
+    all: &HashMap<RoleId, &Role>,
+    above: &mut Vec<RoleId>,
+) -> Result<usize, IncludeError> {
     if above.contains(&role.id) {
         return Err(IncludeError::Cycle);
     }

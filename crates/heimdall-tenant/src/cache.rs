@@ -93,15 +93,20 @@ impl Caches {
     pub(crate) fn model(&self, key: AppKey<'_>, now: Timestamp) -> Option<Arc<Model>> {
         let (model, until) = match key {
             AppKey::Id(id) => self.models.get(id),
-            AppKey::Name(name) => self.models.get(&self.names.get(name)?).filter(|(model, _)| model.app.name == name),
+            AppKey::Name(name) => self
+                .models
+                .get(&self.names.get(name)?)
+                .filter(|(model, _)| model.app.name == name),
         }?;
         (now < until).then_some(model)
     }
 
     pub(crate) fn keep_model(&self, model: &Arc<Model>, ticket: Ticket, until: Timestamp) {
         if self.valid(ticket) {
-            self.names.insert(model.app.name.clone(), model.app.id.clone());
-            self.models.insert(model.app.id.clone(), (Arc::clone(model), until));
+            self.names
+                .insert(model.app.name.clone(), model.app.id.clone());
+            self.models
+                .insert(model.app.id.clone(), (Arc::clone(model), until));
             if !self.valid(ticket) {
                 self.models.invalidate(&model.app.id);
             }
@@ -128,7 +133,8 @@ impl Caches {
 
     pub(crate) fn keep_client(&self, live: &Arc<LiveClient>, ticket: Ticket) {
         if self.valid(ticket) {
-            self.clients.insert(live.credential.id.clone(), Arc::clone(live));
+            self.clients
+                .insert(live.credential.id.clone(), Arc::clone(live));
             if !self.valid(ticket) {
                 self.clients.invalidate(&live.credential.id);
             }
@@ -149,10 +155,19 @@ impl Caches {
     }
 
     pub(crate) fn denied(&self, app: &AppId, now: Timestamp) -> Option<Arc<HashSet<TokenId>>> {
-        self.denied.get(app).filter(|(_, until)| now < *until).map(|(denied, _)| denied)
+        self.denied
+            .get(app)
+            .filter(|(_, until)| now < *until)
+            .map(|(denied, _)| denied)
     }
 
-    pub(crate) fn keep_denied(&self, app: &AppId, denied: &Arc<HashSet<TokenId>>, ticket: Ticket, until: Timestamp) {
+    pub(crate) fn keep_denied(
+        &self,
+        app: &AppId,
+        denied: &Arc<HashSet<TokenId>>,
+        ticket: Ticket,
+        until: Timestamp,
+    ) {
         if self.valid(ticket) {
             self.denied.insert(app.clone(), (Arc::clone(denied), until));
             if !self.valid(ticket) {
@@ -162,10 +177,19 @@ impl Caches {
     }
 
     pub(crate) fn admin_key(&self, hash: &str, now: Timestamp) -> Option<AdminKeyId> {
-        self.admin_keys.get(hash).filter(|(_, until)| now < *until).map(|(id, _)| id)
+        self.admin_keys
+            .get(hash)
+            .filter(|(_, until)| now < *until)
+            .map(|(id, _)| id)
     }
 
-    pub(crate) fn keep_admin_key(&self, hash: &str, id: &AdminKeyId, ticket: Ticket, until: Timestamp) {
+    pub(crate) fn keep_admin_key(
+        &self,
+        hash: &str,
+        id: &AdminKeyId,
+        ticket: Ticket,
+        until: Timestamp,
+    ) {
         if self.valid(ticket) {
             self.admin_keys.insert(hash.to_owned(), (id.clone(), until));
             if !self.valid(ticket) {
@@ -175,7 +199,9 @@ impl Caches {
     }
 
     pub(crate) fn token(&self, digest: &[u8; 32], keys: u64) -> Option<Arc<Verified>> {
-        self.tokens.get(digest).filter(|verified| verified.keys == keys)
+        self.tokens
+            .get(digest)
+            .filter(|verified| verified.keys == keys)
     }
 
     pub(crate) fn keep_token(&self, digest: [u8; 32], verified: &Arc<Verified>) {
@@ -195,7 +221,13 @@ impl Caches {
     }
 
     /// Whether this assertion of a client was not used before, on this instance; it is from now on.
-    pub(crate) fn first_use(&self, client: &CredentialId, jti: &str, until: Timestamp, now: Timestamp) -> bool {
+    pub(crate) fn first_use(
+        &self,
+        client: &CredentialId,
+        jti: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> bool {
         let key = (client.clone(), jti.to_owned());
         // Verifiers allow clocks to be a minute apart, so a used one is remembered that much longer.
         let until = until.plus(std::time::Duration::from_secs(60));

@@ -1,6 +1,9 @@
 //! What a decision changes, for the store to apply in one transaction.
 
-use heimdall_types::{AppId, CredentialId, InviteId, Journal, RoleId, SessionId, Timestamp, TokenId, UserId, WebhookId};
+use heimdall_types::{
+    AppId, CredentialId, InviteId, Journal, RoleId, SessionId, Timestamp, TokenId, UserId,
+    WebhookId,
+};
 
 use crate::entity::{AdminKey, App, Credential, Invite, Role, Session, User, Webhook};
 
@@ -197,11 +200,17 @@ impl Subject {
 
 impl Transition {
     pub(crate) fn of(changes: impl IntoIterator<Item = Change>) -> Self {
-        Self { changes: changes.into_iter().collect(), ..Self::default() }
+        Self {
+            changes: changes.into_iter().collect(),
+            ..Self::default()
+        }
     }
 
     pub(crate) fn note(&mut self, app_id: &AppId, subject: Subject, at: Timestamp) {
-        self.notes.push(ChangeNote { app_id: app_id.clone(), subject, at });
+        self.notes.push(ChangeNote {
+            app_id: app_id.clone(),
+            subject,
+            at,
+        });
     }
 }
-

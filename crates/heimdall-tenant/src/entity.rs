@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use heimdall_types::{Actor, AdminKeyId, AppId, CredentialId, Email, InviteId, RoleId, SecretId, SessionId, Timestamp, UserId, WebhookId};
+use heimdall_types::{
+    Actor, AdminKeyId, AppId, CredentialId, Email, InviteId, RoleId, SecretId, SessionId,
+    Timestamp, UserId, WebhookId,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -149,12 +149,18 @@ impl OAuthCode {
 impl TenantError {
     /// A [`TenantError::Malformed`].
     pub fn malformed(field: &'static str, reason: impl Into<String>) -> Self {
-        Self::Malformed { field, reason: reason.into() }
+        Self::Malformed {
+            field,
+            reason: reason.into(),
+        }
     }
 
     /// A [`TenantError::Invalid`].
     pub fn invalid(field: &'static str, reason: impl Into<String>) -> Self {
-        Self::Invalid { field, reason: reason.into() }
+        Self::Invalid {
+            field,
+            reason: reason.into(),
+        }
     }
 
     pub(crate) const fn oauth(code: OAuthCode, description: &'static str) -> Self {
@@ -185,7 +191,9 @@ impl TenantError {
     /// The member of the input that is meant, where one is.
     pub const fn field(&self) -> Option<&'static str> {
         match self {
-            Self::Malformed { field, .. } | Self::Invalid { field, .. } | Self::Taken(field) => Some(field),
+            Self::Malformed { field, .. } | Self::Invalid { field, .. } | Self::Taken(field) => {
+                Some(field)
+            }
             _ => None,
         }
     }

@@ -32,7 +32,10 @@ fn plain(field: &'static str, text: &str, inner: impl Fn(u8) -> bool) -> Result<
     if edges && bytes.len() <= MAX_NAME && bytes.iter().all(|c| edge(*c) || inner(*c)) {
         return Ok(());
     }
-    Err(TenantError::malformed(field, "a name has 1 to 63 lower-case ASCII letters, digits and inner hyphens"))
+    Err(TenantError::malformed(
+        field,
+        "a name has 1 to 63 lower-case ASCII letters, digits and inner hyphens",
+    ))
 }
 
 /// Checks a text that people read: not blank, at most `max` characters, on one line, no control or
@@ -56,14 +59,18 @@ pub fn description(field: &'static str, text: &str, max: usize) -> Result<(), Te
         return Err(TenantError::malformed(field, "is too long"));
     }
     if text.chars().any(hidden) {
-        return Err(TenantError::malformed(field, "must not contain control or direction-changing characters"));
+        return Err(TenantError::malformed(
+            field,
+            "must not contain control or direction-changing characters",
+        ));
     }
     Ok(())
 }
 
 // Bidi overrides could make a name read as another one in a page or a mail (trust.md B12).
 fn hidden(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -72,7 +79,20 @@ mod tests {
 
     #[test]
     fn names_that_look_like_another_are_refused() {
-        for bad in ["", "Admin", "admin ", " admin", "\u{430}dmin", "a/b", "-a", "a-", ".", "..", "a\0", &"a".repeat(64)] {
+        for bad in [
+            "",
+            "Admin",
+            "admin ",
+            " admin",
+            "\u{430}dmin",
+            "a/b",
+            "-a",
+            "a-",
+            ".",
+            "..",
+            "a\0",
+            &"a".repeat(64),
+        ] {
             assert!(role_name("name", bad).is_err(), "{bad:?}");
             assert!(app_name("name", bad).is_err(), "{bad:?}");
         }
@@ -84,8 +104,18 @@ mod tests {
     #[test]
     fn a_display_name_is_one_visible_line() {
         assert!(line("display_name", "Zoë O’Neil 🎉", MAX_DISPLAY_NAME).is_ok());
-        for bad in ["", "  ", "a\nb", "a\u{1b}[31m", "a\u{202e}b", &"x".repeat(201)] {
-            assert!(line("display_name", bad, MAX_DISPLAY_NAME).is_err(), "{bad:?}");
+        for bad in [
+            "",
+            "  ",
+            "a\nb",
+            "a\u{1b}[31m",
+            "a\u{202e}b",
+            &"x".repeat(201),
+        ] {
+            assert!(
+                line("display_name", bad, MAX_DISPLAY_NAME).is_err(),
+                "{bad:?}"
+            );
         }
     }
 }

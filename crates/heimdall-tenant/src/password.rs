@@ -25,14 +25,22 @@ pub struct Hasher {
 impl Default for Hasher {
     /// 19 MiB, 2 passes, 1 lane: the first choice of OWASP's password storage cheat sheet.
     fn default() -> Self {
-        Self { memory_kib: 19_456, passes: 2, lanes: 1 }
+        Self {
+            memory_kib: 19_456,
+            passes: 2,
+            lanes: 1,
+        }
     }
 }
 
 impl Hasher {
     /// Cheap parameters for tests. **Never use it for real passwords.**
     pub const fn weak() -> Self {
-        Self { memory_kib: 8, passes: 1, lanes: 1 }
+        Self {
+            memory_kib: 8,
+            passes: 1,
+            lanes: 1,
+        }
     }
 
     /// Hashes `password` with a salt from `rng`, in PHC form.
@@ -44,27 +52,59 @@ impl Hasher {
         rng.fill(&mut salt);
         let hash = self.derive(password, &salt, self.memory_kib, self.passes, self.lanes)?;
         let (m, t, p) = (self.memory_kib, self.passes, self.lanes);
-        Ok(PasswordHash(format!("$argon2id$v=19$m={m},t={t},p={p}${}${}", unpadded(&salt), unpadded(&hash))))
+        Ok(PasswordHash(format!(
+            "$argon2id$v=19$m={m},t={t},p={p}${}${}",
+            unpadded(&salt),
+            unpadded(&hash)
+        )))
     }
 
     /// Checks `password` against a stored hash. Without one it does the same work for nothing, so that an unknown
     /// account answers as late as a known one.
     pub fn verify(&self, password: &str, stored: Option<&PasswordHash>) -> Verdict {
         let Some(parsed) = stored.and_then(|stored| Stored::parse(&stored.0)) else {
-            let _ = self.derive(password, &[0u8; SALT_BYTES], self.memory_kib, self.passes, self.lanes);
+            let _ = self.derive(
+                password,
+                &[0u8; SALT_BYTES],
+                self.memory_kib,
+                self.passes,
+                self.lanes,
+            );
             return Verdict::Wrong;
         };
-        match self.derive(password, &parsed.salt, parsed.memory_kib, parsed.passes, parsed.lanes) {
+        match self.derive(
+            password,
+            &parsed.salt,
+            parsed.memory_kib,
+            parsed.passes,
+            parsed.lanes,
+        ) {
             Ok(hash) if crypto::constant_time_eq(&hash, &parsed.hash) => {
-                let present = (parsed.memory_kib, parsed.passes, parsed.lanes) == (self.memory_kib, self.passes, self.lanes);
-                if present { Verdict::Right } else { Verdict::RightButOld }
+                let present = (parsed.memory_kib, parsed.passes, parsed.lanes)
+                    == (self.memory_kib, self.passes, self.lanes);
+                if present {
+                    Verdict::Right
+                } else {
+                    Verdict::RightButOld
+                }
             }
             _ => Verdict::Wrong,
         }
     }
 
-    fn derive(&self, password: &str, salt: &[u8], memory: u32, passes: u32, lanes: u32) -> Result<[u8; HASH_BYTES], TenantError> {
-        let failed = |_| TenantError::Fault(heimdall_types::Fault::Corrupt("argon2 parameters".to_owned()));
+    fn derive(
+        &self,
+        password: &str,
+        salt: &[u8],
+        memory: u32,
+        passes: u32,
+        lanes: u32,
+    ) -> Result<[u8; HASH_BYTES], TenantError> {
+        let failed = |_| {
+            TenantError::Fault(heimdall_types::Fault::Corrupt(
+                "argon2 parameters".to_owned(),
+            ))
+        };
         let params = Params::new(memory, passes, lanes, Some(HASH_BYTES)).map_err(failed)?;
         let mut out = [0u8; HASH_BYTES];
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
@@ -100,8 +140,16 @@ impl Stored {
         }
         let salt = from_unpadded(parts.next()?)?;
         let hash = from_unpadded(parts.next()?)?;
-        let stored = Self { memory_kib: memory_kib?, passes: passes?, lanes: lanes?, salt, hash };
-        let bounded = stored.memory_kib <= Self::MAX_MEMORY_KIB && stored.passes <= Self::MAX_PASSES && stored.lanes <= 16;
+        let stored = Self {
+            memory_kib: memory_kib?,
+            passes: passes?,
+            lanes: lanes?,
+            salt,
+            hash,
+        };
+        let bounded = stored.memory_kib <= Self::MAX_MEMORY_KIB
+            && stored.passes <= Self::MAX_PASSES
+            && stored.lanes <= 16;
         (bounded && stored.hash.len() == HASH_BYTES && parts.next().is_none()).then_some(stored)
     }
 }
@@ -119,17 +167,27 @@ fn from_unpadded(text: &str) -> Option<Vec<u8>> {
 /// login may ask for.
 pub fn importable(hash: &str) -> bool {
     let mut parts = hash.split('$').skip(1);
-    let (kind, costs) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let (kind, costs) = (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    );
     let cost = |name: &str| {
         let mut pairs = costs.split(',').filter_map(|pair| pair.split_once('='));
-        pairs.find(|(key, _)| *key == name).and_then(|(_, value)| value.parse::<u32>().ok())
+        pairs
+            .find(|(key, _)| *key == name)
+            .and_then(|(_, value)| value.parse::<u32>().ok())
     };
     let within = |name: &str, most: u32| cost(name).is_some_and(|cost| (1..=most).contains(&cost));
     let plain = hash.len() <= 512 && hash.is_ascii();
     plain
         && match kind {
             "argon2id" => Stored::parse(hash).is_some(),
-            "2a" | "2b" | "2y" => hash.len() == 60 && costs.parse::<u32>().is_ok_and(|cost| (4..=15).contains(&cost)),
+            "2a" | "2b" | "2y" => {
+                hash.len() == 60
+                    && costs
+                        .parse::<u32>()
+                        .is_ok_and(|cost| (4..=15).contains(&cost))
+            }
             "scrypt" => within("ln", 17) && within("r", 32) && within("p", 4) && parts.count() == 2,
             "pbkdf2-sha256" | "pbkdf2-sha512" => within("i", 2_000_000) && parts.count() == 2,
             _ => false,
@@ -145,10 +203,16 @@ pub fn check_password(policy: &PasswordPolicy, password: &str) -> Result<(), Ten
         return Err(TenantError::malformed("password", "must not contain NUL"));
     }
     if password.len() > MAX_PASSWORD_BYTES {
-        return Err(TenantError::invalid("password", format!("has more than {MAX_PASSWORD_BYTES} bytes")));
+        return Err(TenantError::invalid(
+            "password",
+            format!("has more than {MAX_PASSWORD_BYTES} bytes"),
+        ));
     }
     if password.chars().count() < policy.min_length as usize {
-        return Err(TenantError::invalid("password", format!("has fewer than {} characters", policy.min_length)));
+        return Err(TenantError::invalid(
+            "password",
+            format!("has fewer than {} characters", policy.min_length),
+        ));
     }
     Ok(())
 }
@@ -164,7 +228,12 @@ pub struct Failures {
 
 impl Failures {
     /// Whether a login may be tried at `now`: else how long to wait.
-    pub fn locked(self, attempts: u32, window: std::time::Duration, now: Timestamp) -> Option<std::time::Duration> {
+    pub fn locked(
+        self,
+        attempts: u32,
+        window: std::time::Duration,
+        now: Timestamp,
+    ) -> Option<std::time::Duration> {
         let end = self.since.plus(window);
         (self.count >= attempts && now < end).then(|| end.since(now))
     }
@@ -173,10 +242,16 @@ impl Failures {
     #[must_use]
     pub fn after(self, attempts: u32, window: std::time::Duration, now: Timestamp) -> Self {
         if self.count == 0 || now >= self.since.plus(window) {
-            return Self { count: 1, since: now };
+            return Self {
+                count: 1,
+                since: now,
+            };
         }
         let count = self.count.saturating_add(1);
-        Self { count, since: if count == attempts { now } else { self.since } }
+        Self {
+            count,
+            since: if count == attempts { now } else { self.since },
+        }
     }
 }
 
@@ -195,13 +270,25 @@ mod tests {
         assert_eq!(hasher.verify("correct horse", Some(&hash)), Verdict::Right);
         assert_eq!(hasher.verify("wrong", Some(&hash)), Verdict::Wrong);
         assert_eq!(hasher.verify("correct horse", None), Verdict::Wrong);
-        assert_eq!(Hasher { passes: 2, ..hasher }.verify("correct horse", Some(&hash)), Verdict::RightButOld);
+        assert_eq!(
+            Hasher {
+                passes: 2,
+                ..hasher
+            }
+            .verify("correct horse", Some(&hash)),
+            Verdict::RightButOld
+        );
         assert_eq!(format!("{hash:?}"), "[hash]");
     }
 
     #[test]
     fn a_stored_hash_cannot_ask_for_endless_work() {
-        for bad in ["", "$argon2id$v=19$m=99999999,t=1,p=1$AAAA$AAAA", "$argon2i$v=19$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AA", "plain"] {
+        for bad in [
+            "",
+            "$argon2id$v=19$m=99999999,t=1,p=1$AAAA$AAAA",
+            "$argon2i$v=19$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AA",
+            "plain",
+        ] {
             assert!(!importable(bad), "{bad}");
         }
         for bad in [
@@ -233,7 +320,10 @@ mod tests {
             failures = failures.after(10, minute, now);
             now = now.plus(Duration::from_secs(1));
         }
-        assert_eq!(failures.locked(10, minute, now), Some(Duration::from_secs(59)));
+        assert_eq!(
+            failures.locked(10, minute, now),
+            Some(Duration::from_secs(59))
+        );
         assert_eq!(failures.locked(10, minute, now.plus(minute)), None);
     }
 

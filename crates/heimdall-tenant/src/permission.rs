@@ -11,11 +11,20 @@ const MAX_SEGMENT_BYTES: usize = 63;
 
 /// Permissions every App knows from its first day: those that our own endpoints ask for.
 pub const BUILT_IN: [(&str, &str); 18] = [
-    ("approvals:read", "see requests, approvals and grants of everybody"),
-    ("approvals:write", "revoke grants, cancel and reset approvals"),
+    (
+        "approvals:read",
+        "see requests, approvals and grants of everybody",
+    ),
+    (
+        "approvals:write",
+        "revoke grants, cancel and reset approvals",
+    ),
     ("audit:read", "read the audit"),
     ("credentials:read", "list service credentials"),
-    ("credentials:write", "create, change and delete service credentials"),
+    (
+        "credentials:write",
+        "create, change and delete service credentials",
+    ),
     ("events:read", "read the event feed"),
     ("keys:read", "see which keys sign tokens"),
     ("roles:assign", "give roles to users and take them away"),
@@ -28,7 +37,10 @@ pub const BUILT_IN: [(&str, &str); 18] = [
     ("users:read", "list users"),
     ("users:write", "create, change and deactivate users"),
     ("webhooks:read", "list webhook endpoints and deliveries"),
-    ("webhooks:write", "create, change and delete webhook endpoints"),
+    (
+        "webhooks:write",
+        "create, change and delete webhook endpoints",
+    ),
 ];
 
 /// A concrete permission: one to four segments of `a-z 0-9 _ - .`, joined by `:`.
@@ -84,7 +96,8 @@ fn check(text: &str, wildcard: bool) -> Result<(), PermissionError> {
         if segment.contains('*') {
             return Err(PermissionError::Wildcard);
         }
-        let known = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'_' | b'-' | b'.');
+        let known =
+            |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, b'_' | b'-' | b'.');
         if !(1..=MAX_SEGMENT_BYTES).contains(&segment.len()) || !segment.bytes().all(known) {
             return Err(PermissionError::Segment);
         }
@@ -205,7 +218,22 @@ mod tests {
         }
         let segment = "a".repeat(64);
         let total = format!("{}:{}:{}", "a".repeat(63), "b".repeat(63), "c");
-        for bad in ["", ":", "a:", ":a", "a::b", "a:b:c:d:e", "A", "a b", "а", "a:*", "*", "a*", &segment, &total] {
+        for bad in [
+            "",
+            ":",
+            "a:",
+            ":a",
+            "a::b",
+            "a:b:c:d:e",
+            "A",
+            "a b",
+            "а",
+            "a:*",
+            "*",
+            "a*",
+            &segment,
+            &total,
+        ] {
             assert!(bad.parse::<Permission>().is_err(), "{bad}");
         }
     }

@@ -1,11 +1,17 @@
 //! What this crate needs from outside: storage, split by what is read, and hashing of passwords.
 
 use async_trait::async_trait;
-use heimdall_types::{AdminKeyId, AppId, CredentialId, Email, Fault, InviteId, Page, PageRequest, RoleId, Secret, SessionId, Timestamp, TokenId, UserId, WebhookId};
+use heimdall_types::{
+    AdminKeyId, AppId, CredentialId, Email, Fault, InviteId, Page, PageRequest, RoleId, Secret,
+    SessionId, Timestamp, TokenId, UserId, WebhookId,
+};
 use serde_json::Value;
 
 use crate::change::{ChangeNote, Transition};
-use crate::entity::{AdminKey, App, AppState, CatalogueEntry, Credential, Invite, PasswordHash, Role, Session, User, UserState, Webhook};
+use crate::entity::{
+    AdminKey, App, AppState, CatalogueEntry, Credential, Invite, PasswordHash, Role, Session, User,
+    UserState, Webhook,
+};
 
 /// How an App is named in a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,9 +106,20 @@ pub trait Directory: Send + Sync {
     /// The user with this address.
     async fn user_by_email(&self, app: &AppId, email: &Email) -> Result<Option<User>, Fault>;
     /// Users by id.
-    async fn users(&self, app: &AppId, filter: &UserFilter, page: &PageRequest) -> Result<Page<User>, Fault>;
+    async fn users(
+        &self,
+        app: &AppId,
+        filter: &UserFilter,
+        page: &PageRequest,
+    ) -> Result<Page<User>, Fault>;
     /// At most `limit` active users, other than `except`, who have one of these roles for good.
-    async fn holders(&self, app: &AppId, roles: &[RoleId], except: Option<&UserId>, limit: u32) -> Result<Vec<UserId>, Fault>;
+    async fn holders(
+        &self,
+        app: &AppId,
+        roles: &[RoleId],
+        except: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<UserId>, Fault>;
     /// The roles that each of these users has for good, in the order asked.
     async fn roles_of(&self, app: &AppId, users: &[UserId]) -> Result<Vec<Vec<RoleId>>, Fault>;
 }
@@ -111,9 +128,19 @@ pub trait Directory: Send + Sync {
 #[async_trait]
 pub trait Authority: Send + Sync {
     /// What decides a user's authority at `now`.
-    async fn standing(&self, app: &AppId, user: &UserId, now: Timestamp) -> Result<Option<StandingRow>, Fault>;
+    async fn standing(
+        &self,
+        app: &AppId,
+        user: &UserId,
+        now: Timestamp,
+    ) -> Result<Option<StandingRow>, Fault>;
     /// A session that is neither revoked nor expired.
-    async fn session_live(&self, app: &AppId, id: &SessionId, now: Timestamp) -> Result<bool, Fault>;
+    async fn session_live(
+        &self,
+        app: &AppId,
+        id: &SessionId,
+        now: Timestamp,
+    ) -> Result<bool, Fault>;
     /// Which `jti`s of an App are refused at `now`.
     async fn denied(&self, app: &AppId, now: Timestamp) -> Result<Vec<TokenId>, Fault>;
     /// Change notes of an App after `since`, oldest first, at most `limit`; only the latest of each subject.
@@ -128,7 +155,8 @@ pub trait Credentials: Send + Sync {
     /// A credential by its `client_id`, over all Apps.
     async fn credential(&self, id: &CredentialId) -> Result<Option<Credential>, Fault>;
     /// An App's credentials by id.
-    async fn credentials(&self, app: &AppId, page: &PageRequest) -> Result<Page<Credential>, Fault>;
+    async fn credentials(&self, app: &AppId, page: &PageRequest)
+    -> Result<Page<Credential>, Fault>;
 }
 
 /// Logins.
@@ -139,7 +167,13 @@ pub trait Sessions: Send + Sync {
     /// The session with this id, over all Apps.
     async fn session_anywhere(&self, id: &SessionId) -> Result<Option<Session>, Fault>;
     /// A user's sessions that are neither revoked nor expired, by id.
-    async fn sessions(&self, app: &AppId, user: &UserId, now: Timestamp, page: &PageRequest) -> Result<Page<Session>, Fault>;
+    async fn sessions(
+        &self,
+        app: &AppId,
+        user: &UserId,
+        now: Timestamp,
+        page: &PageRequest,
+    ) -> Result<Page<Session>, Fault>;
 }
 
 /// Invites.
@@ -195,7 +229,11 @@ pub trait Passwords: Send + Sync {
     async fn hash(&self, password: Secret) -> Result<PasswordHash, Fault>;
     /// Checks a password; with `None` it must do the work of a real check and say [`Verdict::Wrong`], so that an
     /// unknown account takes as long as a known one.
-    async fn verify(&self, password: Secret, stored: Option<PasswordHash>) -> Result<Verdict, Fault>;
+    async fn verify(
+        &self,
+        password: Secret,
+        stored: Option<PasswordHash>,
+    ) -> Result<Verdict, Fault>;
 }
 
 /// Whether notification configs exist; they belong to the approvals service.

@@ -66,8 +66,16 @@ impl Secrets {
         crypto::hex(&crypto::hmac_sha256(&self.invites, token.as_bytes()))
     }
 
-    pub(crate) fn refresh_token(&self, session: &SessionId, nonce: &str, generation: i64) -> String {
-        format!("{REFRESH_PREFIX}{session}.{generation}.{}", self.refresh_mac(session, nonce, generation))
+    pub(crate) fn refresh_token(
+        &self,
+        session: &SessionId,
+        nonce: &str,
+        generation: i64,
+    ) -> String {
+        format!(
+            "{REFRESH_PREFIX}{session}.{generation}.{}",
+            self.refresh_mac(session, nonce, generation)
+        )
     }
 
     /// Whether `token` is the one that was given out for its session and generation.
@@ -77,7 +85,10 @@ impl Secrets {
     }
 
     fn refresh_mac(&self, session: &SessionId, nonce: &str, generation: i64) -> String {
-        crypto::base64url(&crypto::hmac_sha256(&self.refresh, format!("{session}\n{nonce}\n{generation}").as_bytes()))
+        crypto::base64url(&crypto::hmac_sha256(
+            &self.refresh,
+            format!("{session}\n{nonce}\n{generation}").as_bytes(),
+        ))
     }
 
     /// A `whsec_` secret (Standard Webhooks) and its sealed form for the endpoint `id`.
@@ -85,7 +96,11 @@ impl Secrets {
         let mut key = [0u8; 32];
         rng.fill(&mut key);
         let secret = format!("{WEBHOOK_PREFIX}{}", crypto::base64(&key));
-        let sealed = crypto::base64(&self.root.seal(&format!("webhook:{id}"), secret.as_bytes(), rng));
+        let sealed = crypto::base64(&self.root.seal(
+            &format!("webhook:{id}"),
+            secret.as_bytes(),
+            rng,
+        ));
         (secret, sealed)
     }
 }
@@ -94,9 +109,17 @@ impl RefreshToken {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.strip_prefix(REFRESH_PREFIX)?.split('.');
         let session = parts.next()?.parse().ok()?;
-        let generation = parts.next()?.parse().ok().filter(|generation| *generation >= 0)?;
+        let generation = parts
+            .next()?
+            .parse()
+            .ok()
+            .filter(|generation| *generation >= 0)?;
         let mac = parts.next()?.to_owned();
-        parts.next().is_none().then_some(Self { session, generation, mac })
+        parts.next().is_none().then_some(Self {
+            session,
+            generation,
+            mac,
+        })
     }
 }
 
@@ -115,13 +138,25 @@ mod tests {
         let token = RefreshToken::parse(&text).unwrap();
         assert!(secrets.refresh_holds(&token, "nonce"));
         assert!(!secrets.refresh_holds(&token, "other"));
-        assert!(!secrets.refresh_holds(&RefreshToken { generation: 4, ..token.clone() }, "nonce"));
+        assert!(!secrets.refresh_holds(
+            &RefreshToken {
+                generation: 4,
+                ..token.clone()
+            },
+            "nonce"
+        ));
         assert!(!Secrets::new(RootKey::generate(&rng)).refresh_holds(&token, "nonce"));
     }
 
     #[test]
     fn rubbish_is_no_refresh_token() {
-        for bad in ["", "hrt_", "hrt_x.1.y", "hrt_ses_00000000000000000000000000.-1.x", "hrt_ses_00000000000000000000000000.1"] {
+        for bad in [
+            "",
+            "hrt_",
+            "hrt_x.1.y",
+            "hrt_ses_00000000000000000000000000.-1.x",
+            "hrt_ses_00000000000000000000000000.1",
+        ] {
             assert_eq!(RefreshToken::parse(bad), None, "{bad}");
         }
     }

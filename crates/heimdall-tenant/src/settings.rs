@@ -61,7 +61,11 @@ impl Default for AppSettings {
 
 impl Default for Lifetimes {
     fn default() -> Self {
-        Self { user_token_seconds: 900, machine_token_seconds: 3_600, session_seconds: 30 * 86_400 }
+        Self {
+            user_token_seconds: 900,
+            machine_token_seconds: 3_600,
+            session_seconds: 30 * 86_400,
+        }
     }
 }
 
@@ -73,7 +77,10 @@ impl Default for PasswordPolicy {
 
 impl Default for LockoutPolicy {
     fn default() -> Self {
-        Self { attempts: 10, seconds: 60 }
+        Self {
+            attempts: 10,
+            seconds: 60,
+        }
     }
 }
 
@@ -84,15 +91,36 @@ impl AppSettings {
     /// [`TenantError::Malformed`] naming the first figure out of range.
     pub fn check(&self) -> Result<(), TenantError> {
         let ranges = [
-            ("lifetimes.user_token_seconds", self.lifetimes.user_token_seconds, 60, 86_400),
-            ("lifetimes.machine_token_seconds", self.lifetimes.machine_token_seconds, 60, 86_400),
-            ("lifetimes.session_seconds", self.lifetimes.session_seconds, 300, 31_536_000),
+            (
+                "lifetimes.user_token_seconds",
+                self.lifetimes.user_token_seconds,
+                60,
+                86_400,
+            ),
+            (
+                "lifetimes.machine_token_seconds",
+                self.lifetimes.machine_token_seconds,
+                60,
+                86_400,
+            ),
+            (
+                "lifetimes.session_seconds",
+                self.lifetimes.session_seconds,
+                300,
+                31_536_000,
+            ),
             ("password.min_length", self.password.min_length, 8, 128),
             ("lockout.attempts", self.lockout.attempts, 3, 1_000),
             ("lockout.seconds", self.lockout.seconds, 10, 86_400),
         ];
-        match ranges.into_iter().find(|(_, value, least, most)| value < least || value > most) {
-            Some((field, _, least, most)) => Err(TenantError::malformed(field, format!("must be {least} to {most}"))),
+        match ranges
+            .into_iter()
+            .find(|(_, value, least, most)| value < least || value > most)
+        {
+            Some((field, _, least, most)) => Err(TenantError::malformed(
+                field,
+                format!("must be {least} to {most}"),
+            )),
             None => Ok(()),
         }
     }
@@ -146,6 +174,9 @@ mod tests {
         assert_eq!(AppSettings::default().check(), Ok(()));
         let mut settings = AppSettings::default();
         settings.lifetimes.user_token_seconds = 0;
-        assert_eq!(settings.check().unwrap_err().field(), Some("lifetimes.user_token_seconds"));
+        assert_eq!(
+            settings.check().unwrap_err().field(),
+            Some("lifetimes.user_token_seconds")
+        );
     }
 }

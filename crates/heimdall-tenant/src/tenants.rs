@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use heimdall_token::{PublicKeys, RootKey, Signer};
-use heimdall_types::{AuditEntry, AppId, Clock, EventId, Fault, FeedEvent, Journal, Rng, Timestamp};
+use heimdall_types::{
+    AppId, AuditEntry, Clock, EventId, Fault, FeedEvent, Journal, Rng, Timestamp,
+};
 use serde_json::{Value, json};
 
 use crate::authority::{Effective, Model, may_grant};
@@ -11,7 +13,10 @@ use crate::change::{Change, Subject, Transition};
 use crate::entity::{App, AppState};
 use crate::error::TenantError;
 use crate::permission::Pattern;
-use crate::ports::{AppKey, Apps, Authority, ClientKeys, Credentials, Directory, Invites, Ledger, NotificationConfigs, Passwords, Sessions, Webhooks};
+use crate::ports::{
+    AppKey, Apps, Authority, ClientKeys, Credentials, Directory, Invites, Ledger,
+    NotificationConfigs, Passwords, Sessions, Webhooks,
+};
 use crate::secrets::Secrets;
 use crate::settings::TenantSettings;
 
@@ -114,10 +119,15 @@ impl Entered {
     }
 
     /// The escalation rule for what this caller would hand out.
-    fn may_grant<'a>(&self, granted: impl IntoIterator<Item = &'a Pattern>) -> Result<(), TenantError> {
+    fn may_grant<'a>(
+        &self,
+        granted: impl IntoIterator<Item = &'a Pattern>,
+    ) -> Result<(), TenantError> {
         match &self.held {
             None => Ok(()),
-            Some(held) => may_grant(held, granted).map_err(|missing| TenantError::Forbidden { missing }),
+            Some(held) => {
+                may_grant(held, granted).map_err(|missing| TenantError::Forbidden { missing })
+            }
         }
     }
 }
@@ -126,7 +136,14 @@ impl Tenants {
     /// The service over these ports. `root` gives the keys under which secrets are hashed and sealed.
     pub fn new(ports: TenantPorts, settings: TenantSettings, root: RootKey) -> Self {
         let caches = Caches::new(&settings);
-        Self { inner: Arc::new(Inner { ports, caches, secrets: Secrets::new(root), settings }) }
+        Self {
+            inner: Arc::new(Inner {
+                ports,
+                caches,
+                secrets: Secrets::new(root),
+                settings,
+            }),
+        }
     }
 
     /// The settings it was made with.
@@ -164,7 +181,12 @@ impl Tenants {
     ///
     /// # Errors
     /// As every method: unauthenticated, forbidden, or the one answer for an App that is absent or another tenant's.
-    pub async fn may(&self, caller: &Caller, app: &str, permission: &str) -> Result<AppId, TenantError> {
+    pub async fn may(
+        &self,
+        caller: &Caller,
+        app: &str,
+        permission: &str,
+    ) -> Result<AppId, TenantError> {
         Ok(self.enter(caller, app, permission).await?.id().clone())
     }
 
@@ -179,12 +201,17 @@ impl Tenants {
     }
 
     /// The App that `app` names, for a caller who holds `permission` in it.
-    async fn enter(&self, caller: &Caller, app: &str, permission: &str) -> Result<Entered, TenantError> {
+    async fn enter(
+        &self,
+        caller: &Caller,
+        app: &str,
+        permission: &str,
+    ) -> Result<Entered, TenantError> {
         let entered = self.visit(caller, app).await?;
         match &entered.held {
-            Some(held) if !entered.model.allows(held, permission) => {
-                Err(TenantError::Forbidden { missing: vec![permission.to_owned()] })
-            }
+            Some(held) if !entered.model.allows(held, permission) => Err(TenantError::Forbidden {
+                missing: vec![permission.to_owned()],
+            }),
             _ => Ok(entered),
         }
     }
@@ -210,7 +237,9 @@ impl Tenants {
         match caller {
             Caller::Anonymous => Err(TenantError::Unauthenticated),
             Caller::AdminKey(_) | Caller::System => Ok(()),
-            Caller::Principal(_) => Err(TenantError::Forbidden { missing: vec!["admin key".to_owned()] }),
+            Caller::Principal(_) => Err(TenantError::Forbidden {
+                missing: vec!["admin key".to_owned()],
+            }),
         }
     }
 
@@ -228,34 +257,63 @@ impl Tenants {
             return Ok(Some(model));
         }
         let ticket = self.inner.caches.ticket();
-        let Some(record) = self.ports().apps.app(key).await? else { return Ok(None) };
+        let Some(record) = self.ports().apps.app(key).await? else {
+            return Ok(None);
+        };
         let model = Arc::new(Model::compile(record));
-        self.inner.caches.keep_model(&model, ticket, now.plus(self.inner.settings.cache_age));
+        self.inner
+            .caches
+            .keep_model(&model, ticket, now.plus(self.inner.settings.cache_age));
         Ok(Some(model))
     }
 
     /// The App as stored at this moment, for a decision.
     async fn fresh(&self, id: &AppId) -> Result<Arc<Model>, TenantError> {
-        let record = self.ports().apps.app(AppKey::Id(id)).await?.ok_or(TenantError::NotFound)?;
+        let record = self
+            .ports()
+            .apps
+            .app(AppKey::Id(id))
+            .await?
+            .ok_or(TenantError::NotFound)?;
         Ok(Arc::new(Model::compile(record)))
     }
 
     /// Applies and tells our own memory at once; other processes hear of it by the commit signal.
     async fn apply(&self, transition: Transition) -> Result<(), Fault> {
-        let mut told: Vec<(Option<AppId>, String)> =
-            transition.journal.audit.iter().map(|entry| (entry.app_id.clone(), entry.target.clone())).collect();
+        let mut told: Vec<(Option<AppId>, String)> = transition
+            .journal
+            .audit
+            .iter()
+            .map(|entry| (entry.app_id.clone(), entry.target.clone()))
+            .collect();
         told.extend(transition.notes.iter().map(|note| {
             let (_, id) = note.subject.parts();
-            (Some(note.app_id.clone()), if id.is_empty() { note.app_id.to_string() } else { id.to_owned() })
+            (
+                Some(note.app_id.clone()),
+                if id.is_empty() {
+                    note.app_id.to_string()
+                } else {
+                    id.to_owned()
+                },
+            )
         }));
         let outcome = self.ports().ledger.apply(transition).await;
         for (app, target) in &told {
-            self.inner.caches.committed(app.as_ref(), [], [target.as_str()], false);
+            self.inner
+                .caches
+                .committed(app.as_ref(), [], [target.as_str()], false);
         }
         outcome
     }
 
-    fn audit(&self, app: Option<&AppId>, caller: &Caller, action: &str, target: &str, data: Value) -> AuditEntry {
+    fn audit(
+        &self,
+        app: Option<&AppId>,
+        caller: &Caller,
+        action: &str,
+        target: &str,
+        data: Value,
+    ) -> AuditEntry {
         AuditEntry {
             app_id: app.cloned(),
             at: self.now(),
@@ -271,12 +329,28 @@ impl Tenants {
         if let Some(members) = data.as_object_mut() {
             members.insert("app_id".to_owned(), json!(app));
         }
-        FeedEvent { id: EventId::generate(at, self.rng()), app_id: app.clone(), at, kind: kind.to_owned(), data }
+        FeedEvent {
+            id: EventId::generate(at, self.rng()),
+            app_id: app.clone(),
+            at,
+            kind: kind.to_owned(),
+            data,
+        }
     }
 
     /// An audit row and the event of the same name and target.
-    fn record(&self, journal: &mut Journal, app: &AppId, caller: &Caller, kind: &str, target: &str, data: Value) {
-        journal.audit.push(self.audit(Some(app), caller, kind, target, data.clone()));
+    fn record(
+        &self,
+        journal: &mut Journal,
+        app: &AppId,
+        caller: &Caller,
+        kind: &str,
+        target: &str,
+        data: Value,
+    ) {
+        journal
+            .audit
+            .push(self.audit(Some(app), caller, kind, target, data.clone()));
         journal.events.push(self.event(app, kind, data));
     }
 }
@@ -297,7 +371,8 @@ macro_rules! again {
             attempt += 1;
             let outcome: Result<_, TenantError> = async { $body }.await;
             match outcome {
-                Err(TenantError::Fault(heimdall_types::Fault::Conflict)) if attempt < $crate::tenants::ATTEMPTS => {}
+                Err(TenantError::Fault(heimdall_types::Fault::Conflict))
+                    if attempt < $crate::tenants::ATTEMPTS => {}
                 other => break other,
             }
         }
@@ -318,5 +393,9 @@ impl Transition {
 
 /// A working App, or the refusal of whoever wants a token of it.
 fn working(app: &App) -> Result<(), TenantError> {
-    if app.state == AppState::Active { Ok(()) } else { Err(TenantError::State("the App is suspended")) }
+    if app.state == AppState::Active {
+        Ok(())
+    } else {
+        Err(TenantError::State("the App is suspended"))
+    }
 }

@@ -1,11 +1,17 @@
 //! What callers get. Times are RFC 3339 texts; no view holds a hash or a sealed secret.
 
-use heimdall_types::{AdminKeyId, AppId, CredentialId, Email, InviteId, RoleId, SecretId, SessionId, Timestamp, UserId, WebhookId};
+use heimdall_types::{
+    AdminKeyId, AppId, CredentialId, Email, InviteId, RoleId, SecretId, SessionId, Timestamp,
+    UserId, WebhookId,
+};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::authority::{Model, RequestableRole};
-use crate::entity::{AdminKey, App, AppState, Credential, Invite, InviteState, Requestable, Role, Session, User, UserState, Webhook};
+use crate::entity::{
+    AdminKey, App, AppState, Credential, Invite, InviteState, Requestable, Role, Session, User,
+    UserState, Webhook,
+};
 
 fn text<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&at.to_rfc3339())
@@ -408,9 +414,15 @@ impl From<&App> for AppView {
     }
 }
 
-pub(crate) fn role_names<'a>(model: &Model, ids: impl IntoIterator<Item = &'a RoleId>) -> Vec<String> {
-    let mut names: Vec<String> =
-        ids.into_iter().filter_map(|id| model.role_by_id(id)).map(|role| role.role.name.clone()).collect();
+pub(crate) fn role_names<'a>(
+    model: &Model,
+    ids: impl IntoIterator<Item = &'a RoleId>,
+) -> Vec<String> {
+    let mut names: Vec<String> = ids
+        .into_iter()
+        .filter_map(|id| model.role_by_id(id))
+        .map(|role| role.role.name.clone())
+        .collect();
     names.sort_unstable();
     names
 }
@@ -456,7 +468,10 @@ pub(crate) fn credential(model: &Model, credential: &Credential) -> CredentialVi
         secrets: credential
             .secrets
             .iter()
-            .map(|secret| SecretView { id: secret.id.clone(), created_at: secret.created_at })
+            .map(|secret| SecretView {
+                id: secret.id.clone(),
+                created_at: secret.created_at,
+            })
             .collect(),
         roles_only: credential.roles_only,
         jwks: credential.jwks.clone(),
@@ -517,6 +532,11 @@ impl From<&Webhook> for WebhookView {
 
 impl From<&AdminKey> for AdminKeyView {
     fn from(key: &AdminKey) -> Self {
-        Self { id: key.id.clone(), name: key.name.clone(), created_at: key.created_at, revoked_at: key.revoked_at }
+        Self {
+            id: key.id.clone(),
+            name: key.name.clone(),
+            created_at: key.created_at,
+            revoked_at: key.revoked_at,
+        }
     }
 }

@@ -13,7 +13,9 @@ pub(crate) fn check(text: &str, allow_private: bool) -> Result<String, TenantErr
     if text.len() > MAX_URL {
         return refuse("is too long");
     }
-    let Ok(url) = Url::parse(text) else { return refuse("is no address") };
+    let Ok(url) = Url::parse(text) else {
+        return refuse("is no address");
+    };
     let spoken = match url.scheme() {
         "https" => true,
         "http" => allow_private,
@@ -36,7 +38,11 @@ pub(crate) fn check(text: &str, allow_private: bool) -> Result<String, TenantErr
         Some(Host::Ipv6(address)) => is_private(IpAddr::V6(address)),
         Some(Host::Domain(name)) => {
             let name = name.trim_end_matches('.');
-            name.is_empty() || !name.contains('.') || name.ends_with(".localhost") || name.ends_with(".internal") || name.ends_with(".local")
+            name.is_empty()
+                || !name.contains('.')
+                || name.ends_with(".localhost")
+                || name.ends_with(".internal")
+                || name.ends_with(".local")
         }
     };
     if private && !allow_private {
@@ -100,16 +106,40 @@ mod tests {
     #[test]
     fn addresses_that_lead_inward_are_refused_in_every_spelling() {
         for bad in [
-            "https://127.0.0.1/", "https://[::1]/", "https://[::ffff:169.254.169.254]/", "https://2130706433/",
-            "https://0x7f.1/", "https://0177.0.0.1/", "https://10.1.2.3/", "https://localhost/", "https://a.localhost/",
-            "https://[fd00::1]/", "https://[fe80::1]/", "https://[64:ff9b::7f00:1]/", "https://[2002:7f00:1::]/",
-            "https://0.0.0.0/", "https://100.64.0.1/", "https://user@example.com/", "https://u:p@example.com/",
-            "https://example.com:22/", "http://example.com/", "ftp://example.com/", "https://", "example.com", "",
-            "https://example.com/#x", "https://intranet/", "https://①②⑦.⓪.⓪.①/",
+            "https://127.0.0.1/",
+            "https://[::1]/",
+            "https://[::ffff:169.254.169.254]/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://0177.0.0.1/",
+            "https://10.1.2.3/",
+            "https://localhost/",
+            "https://a.localhost/",
+            "https://[fd00::1]/",
+            "https://[fe80::1]/",
+            "https://[64:ff9b::7f00:1]/",
+            "https://[2002:7f00:1::]/",
+            "https://0.0.0.0/",
+            "https://100.64.0.1/",
+            "https://user@example.com/",
+            "https://u:p@example.com/",
+            "https://example.com:22/",
+            "http://example.com/",
+            "ftp://example.com/",
+            "https://",
+            "example.com",
+            "",
+            "https://example.com/#x",
+            "https://intranet/",
+            "https://①②⑦.⓪.⓪.①/",
         ] {
             assert!(check(bad, false).is_err(), "{bad}");
         }
-        for good in ["https://example.com/hook?x=1", "https://hooks.example.com:8443/", "https://93.184.216.34/"] {
+        for good in [
+            "https://example.com/hook?x=1",
+            "https://hooks.example.com:8443/",
+            "https://93.184.216.34/",
+        ] {
             assert!(check(good, false).is_ok(), "{good}");
         }
     }

@@ -7,7 +7,9 @@ use crate::settings::AppSettings;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const UNIVERSE: [&str; 8] = ["a", "a:b", "a:b:c", "a:c", "b", "b:a", "b:a:c", "c:c:c"];
-const PATTERNS: [&str; 11] = ["*", "a:*", "a:b:*", "b:*", "a", "a:b", "a:b:c", "a:c", "b", "b:a:c", "c:c:c"];
+const PATTERNS: [&str; 11] = [
+    "*", "a:*", "a:b:*", "b:*", "a", "a:b", "a:b:c", "a:c", "b", "b:a:c", "c:c:c",
+];
 
 fn app() -> App {
     App {
@@ -49,7 +51,12 @@ fn model(roles: Vec<Role>, catalogue: &[&str]) -> Model {
         description: String::new(),
         built_in: false,
     };
-    Model::compile(AppRecord { app: app(), authority: 0, roles, catalogue: catalogue.iter().map(entry).collect() })
+    Model::compile(AppRecord {
+        app: app(),
+        authority: 0,
+        roles,
+        catalogue: catalogue.iter().map(entry).collect(),
+    })
 }
 
 /// The reference: roles as plain lists, everything asked anew, no bits, no closure kept.
@@ -76,7 +83,9 @@ impl Plain {
             None => pattern == permission,
         };
         let roles = self.held.iter().flat_map(|held| self.reaches(*held, 0));
-        roles.into_iter().any(|role| self.roles[role].0.iter().any(|pattern| matches(pattern)))
+        roles
+            .into_iter()
+            .any(|role| self.roles[role].0.iter().any(|pattern| matches(pattern)))
     }
 }
 
@@ -92,8 +101,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         (0..5usize).prop_map(Step::Give),
         (0..5usize).prop_map(Step::Take),
-        (0..5usize, prop::collection::vec(0..PATTERNS.len(), 0..3)).prop_map(|(role, set)| Step::Set(role, set)),
-        (0..5usize, prop::collection::vec(0..5usize, 0..2)).prop_map(|(role, below)| Step::Include(role, below)),
+        (0..5usize, prop::collection::vec(0..PATTERNS.len(), 0..3))
+            .prop_map(|(role, set)| Step::Set(role, set)),
+        (0..5usize, prop::collection::vec(0..5usize, 0..2))
+            .prop_map(|(role, below)| Step::Include(role, below)),
     ];
     prop::collection::vec(step, 0..24)
 }
@@ -174,7 +185,10 @@ fn sound(plain: &Plain) -> bool {
             return false;
         }
         above.push(at);
-        let fine = plain.roles[at].1.iter().all(|below| walk(plain, *below, above));
+        let fine = plain.roles[at]
+            .1
+            .iter()
+            .all(|below| walk(plain, *below, above));
         above.pop();
         fine
     }
@@ -186,9 +200,18 @@ fn four_levels_of_includes_are_the_most() {
     let below = |at: usize| at.checked_sub(1).into_iter().collect::<Vec<_>>();
     let model = model((0..5).map(|at| role(at, &[], &below(at))).collect(), &[]);
     assert_eq!(model.check_includes(&role(5, &[], &[3])), Ok(()));
-    assert_eq!(model.check_includes(&role(5, &[], &[4])), Err(IncludeError::Depth));
-    assert_eq!(model.check_includes(&role(0, &[], &[4])), Err(IncludeError::Cycle));
-    assert_eq!(model.check_includes(&role(0, &[], &[0])), Err(IncludeError::Cycle));
+    assert_eq!(
+        model.check_includes(&role(5, &[], &[4])),
+        Err(IncludeError::Depth)
+    );
+    assert_eq!(
+        model.check_includes(&role(0, &[], &[4])),
+        Err(IncludeError::Cycle)
+    );
+    assert_eq!(
+        model.check_includes(&role(0, &[], &[0])),
+        Err(IncludeError::Cycle)
+    );
 }
 
 #[test]
@@ -196,14 +219,21 @@ fn stored_includes_that_go_round_add_nothing_and_end() {
     let roles = vec![role(0, &["a"], &[1]), role(1, &["b"], &[0])];
     let model = model(roles, &UNIVERSE);
     let effective = model.effective([&role_id(0)], []);
-    assert!(model.allows(&effective, "a") && model.allows(&effective, "b") && !model.allows(&effective, "a:b"));
+    assert!(
+        model.allows(&effective, "a")
+            && model.allows(&effective, "b")
+            && !model.allows(&effective, "a:b")
+    );
 }
 
 #[test]
 fn a_permission_outside_the_catalogue_is_held_by_nobody() {
     let model = model(vec![role(0, &["*"], &[])], &[]);
     let all = model.effective([&role_id(0)], []);
-    assert!(model.allows(&all, "roles:assign"), "built-in permissions are in every catalogue");
+    assert!(
+        model.allows(&all, "roles:assign"),
+        "built-in permissions are in every catalogue"
+    );
     assert!(!model.allows(&all, "never:heard"));
 }
 

@@ -15,23 +15,47 @@ impl Tenants {
     ///
     /// # Errors
     /// A bad name.
-    pub async fn create_admin_key(&self, caller: &Caller, new: NewAdminKey) -> Result<NewAdminKeyView, TenantError> {
+    pub async fn create_admin_key(
+        &self,
+        caller: &Caller,
+        new: NewAdminKey,
+    ) -> Result<NewAdminKeyView, TenantError> {
         self.operator(caller)?;
         name::line("name", &new.name, name::MAX_DISPLAY_NAME)?;
         let now = self.now();
         let (key, hash) = self.inner.secrets.new_admin_key(self.rng());
-        let record = AdminKey { id: AdminKeyId::generate(now, self.rng()), name: new.name, hash, created_at: now, revoked_at: None, version: 0 };
-        self.put_admin_key(caller, &record, "admin_key.created").await?;
-        Ok(NewAdminKeyView { record: AdminKeyView::from(&record), key })
+        let record = AdminKey {
+            id: AdminKeyId::generate(now, self.rng()),
+            name: new.name,
+            hash,
+            created_at: now,
+            revoked_at: None,
+            version: 0,
+        };
+        self.put_admin_key(caller, &record, "admin_key.created")
+            .await?;
+        Ok(NewAdminKeyView {
+            record: AdminKeyView::from(&record),
+            key,
+        })
     }
 
     /// Admin keys by id, revoked ones too. For the operator.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn admin_keys(&self, caller: &Caller, page: &PageRequest) -> Result<Page<AdminKeyView>, TenantError> {
+    pub async fn admin_keys(
+        &self,
+        caller: &Caller,
+        page: &PageRequest,
+    ) -> Result<Page<AdminKeyView>, TenantError> {
         self.operator(caller)?;
-        Ok(self.ports().apps.admin_keys(page).await?.map(|key| AdminKeyView::from(&key)))
+        Ok(self
+            .ports()
+            .apps
+            .admin_keys(page)
+            .await?
+            .map(|key| AdminKeyView::from(&key)))
     }
 
     /// Revokes an admin key. For the operator.
@@ -42,7 +66,12 @@ impl Tenants {
         self.operator(caller)?;
         let id: AdminKeyId = id.parse().map_err(|_| TenantError::NotFound)?;
         again!({
-            let mut key = self.ports().apps.admin_key_by_id(&id).await?.ok_or(TenantError::NotFound)?;
+            let mut key = self
+                .ports()
+                .apps
+                .admin_key_by_id(&id)
+                .await?
+                .ok_or(TenantError::NotFound)?;
             if key.revoked_at.is_some() {
                 return Ok(());
             }
@@ -51,9 +80,20 @@ impl Tenants {
         })
     }
 
-    async fn put_admin_key(&self, caller: &Caller, key: &AdminKey, action: &str) -> Result<(), TenantError> {
+    async fn put_admin_key(
+        &self,
+        caller: &Caller,
+        key: &AdminKey,
+        action: &str,
+    ) -> Result<(), TenantError> {
         let mut transition = Transition::of([Change::AdminKey(Box::new(key.clone()))]);
-        transition.journal.audit.push(self.audit(None, caller, action, key.id.as_str(), json!({"name": key.name})));
+        transition.journal.audit.push(self.audit(
+            None,
+            caller,
+            action,
+            key.id.as_str(),
+            json!({"name": key.name}),
+        ));
         Ok(self.apply(transition).await?)
     }
 }

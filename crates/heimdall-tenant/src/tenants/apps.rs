@@ -33,16 +33,29 @@ impl Tenants {
             version: 0,
         };
         self.put_app(caller, &app, "app.created").await?;
-        Ok(AppView { version: 1, ..AppView::from(&app) })
+        Ok(AppView {
+            version: 1,
+            ..AppView::from(&app)
+        })
     }
 
     /// Apps by name. For the operator.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn apps(&self, caller: &Caller, state: Option<AppState>, page: &PageRequest) -> Result<Page<AppView>, TenantError> {
+    pub async fn apps(
+        &self,
+        caller: &Caller,
+        state: Option<AppState>,
+        page: &PageRequest,
+    ) -> Result<Page<AppView>, TenantError> {
         self.operator(caller)?;
-        Ok(self.ports().apps.apps(state, page).await?.map(|app| AppView::from(&app)))
+        Ok(self
+            .ports()
+            .apps
+            .apps(state, page)
+            .await?
+            .map(|app| AppView::from(&app)))
     }
 
     /// One App. For the operator.
@@ -57,7 +70,13 @@ impl Tenants {
     ///
     /// # Errors
     /// A bad value, or another version than `expected`.
-    pub async fn update_app(&self, caller: &Caller, app: &str, patch: AppPatch, expected: Option<i64>) -> Result<AppView, TenantError> {
+    pub async fn update_app(
+        &self,
+        caller: &Caller,
+        app: &str,
+        patch: AppPatch,
+        expected: Option<i64>,
+    ) -> Result<AppView, TenantError> {
         if let Some(display_name) = &patch.display_name {
             name::line("display_name", display_name, name::MAX_DISPLAY_NAME)?;
         }
@@ -102,7 +121,13 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::NotFound`]; another version than `expected`.
-    pub async fn delete_app(&self, caller: &Caller, app: &str, purge: bool, expected: Option<i64>) -> Result<(), TenantError> {
+    pub async fn delete_app(
+        &self,
+        caller: &Caller,
+        app: &str,
+        purge: bool,
+        expected: Option<i64>,
+    ) -> Result<(), TenantError> {
         if purge {
             return self.purge_app(caller, app, expected).await;
         }
@@ -113,13 +138,24 @@ impl Tenants {
         archived.await.map(|_| ())
     }
 
-    async fn purge_app(&self, caller: &Caller, app: &str, expected: Option<i64>) -> Result<(), TenantError> {
+    async fn purge_app(
+        &self,
+        caller: &Caller,
+        app: &str,
+        expected: Option<i64>,
+    ) -> Result<(), TenantError> {
         let entered = self.governed(caller, app).await?;
         let id = entered.id();
         expect(self.fresh(id).await?.app.version, expected)?;
         let mut transition = Transition::of([Change::EraseApp(id.clone())]);
         let data = json!({"name": entered.app().name});
-        transition.journal.audit.push(self.audit(Some(id), caller, "app.purged", id.as_str(), data));
+        transition.journal.audit.push(self.audit(
+            Some(id),
+            caller,
+            "app.purged",
+            id.as_str(),
+            data,
+        ));
         Ok(self.apply(transition).await?)
     }
 
@@ -127,7 +163,11 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `settings:read`.
-    pub async fn app_settings(&self, caller: &Caller, app: &str) -> Result<(AppSettings, i64), TenantError> {
+    pub async fn app_settings(
+        &self,
+        caller: &Caller,
+        app: &str,
+    ) -> Result<(AppSettings, i64), TenantError> {
         let entered = self.enter(caller, app, "settings:read").await?;
         Ok((entered.app().settings.clone(), entered.app().version))
     }
@@ -136,7 +176,13 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `settings:write`; a figure out of its range.
-    pub async fn update_app_settings(&self, caller: &Caller, app: &str, patch: SettingsPatch, expected: Option<i64>) -> Result<(AppSettings, i64), TenantError> {
+    pub async fn update_app_settings(
+        &self,
+        caller: &Caller,
+        app: &str,
+        patch: SettingsPatch,
+        expected: Option<i64>,
+    ) -> Result<(AppSettings, i64), TenantError> {
         let entered = self.enter(caller, app, "settings:write").await?;
         again!({
             let mut app = self.fresh(entered.id()).await?.app.clone();
@@ -169,7 +215,10 @@ impl Tenants {
             change(&mut app)?;
             app.updated_at = self.now();
             self.put_app(caller, &app, action).await?;
-            Ok(AppView { version: app.version + 1, ..AppView::from(&app) })
+            Ok(AppView {
+                version: app.version + 1,
+                ..AppView::from(&app)
+            })
         })
     }
 
@@ -179,7 +228,14 @@ impl Tenants {
             transition.app_note(&app.id, self.now());
         }
         let data = json!({"name": app.name, "state": app.state});
-        self.record(&mut transition.journal, &app.id, caller, action, app.id.as_str(), data);
+        self.record(
+            &mut transition.journal,
+            &app.id,
+            caller,
+            action,
+            app.id.as_str(),
+            data,
+        );
         Ok(self.apply(transition).await?)
     }
 }

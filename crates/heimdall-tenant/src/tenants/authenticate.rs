@@ -42,9 +42,19 @@ impl Tenants {
     }
 
     async fn holder(&self, token: &str, jkt: Option<&str>) -> Result<Caller, TenantError> {
-        let good = self.good_token(token).await?.ok_or(TenantError::Unauthenticated)?;
+        let good = self
+            .good_token(token)
+            .await?
+            .ok_or(TenantError::Unauthenticated)?;
         // Else whoever steals a bound token could use it as a plain one (RFC 9449 §7.2).
-        if good.verified.claims.cnf.as_ref().map(|bound| bound.jkt.as_str()) != jkt {
+        if good
+            .verified
+            .claims
+            .cnf
+            .as_ref()
+            .map(|bound| bound.jkt.as_str())
+            != jkt
+        {
             return Err(TenantError::Unauthenticated);
         }
         Ok(Caller::Principal(Arc::new(Principal {
@@ -63,23 +73,46 @@ impl Tenants {
             return Ok(Caller::AdminKey(id));
         }
         let ticket = self.inner.caches.ticket();
-        let record = self.ports().apps.admin_key(&hash).await?.ok_or(TenantError::Unauthenticated)?;
-        self.inner.caches.keep_admin_key(&hash, &record.id, ticket, now.plus(self.inner.settings.cache_age));
+        let record = self
+            .ports()
+            .apps
+            .admin_key(&hash)
+            .await?
+            .ok_or(TenantError::Unauthenticated)?;
+        self.inner.caches.keep_admin_key(
+            &hash,
+            &record.id,
+            ticket,
+            now.plus(self.inner.settings.cache_age),
+        );
         Ok(Caller::AdminKey(record.id))
     }
 
     /// What `token` is worth at this moment; `None` when nothing.
     pub(crate) async fn good_token(&self, token: &str) -> Result<Option<Good>, TenantError> {
         let now = self.now();
-        let Some(verified) = self.verified(token, now) else { return Ok(None) };
-        let Some(model) = self.model(AppKey::Id(&verified.app_id)).await? else { return Ok(None) };
-        if model.app.state != AppState::Active || self.denied(&verified.app_id, now).await?.contains(&verified.id) {
+        let Some(verified) = self.verified(token, now) else {
+            return Ok(None);
+        };
+        let Some(model) = self.model(AppKey::Id(&verified.app_id)).await? else {
+            return Ok(None);
+        };
+        if model.app.state != AppState::Active
+            || self
+                .denied(&verified.app_id, now)
+                .await?
+                .contains(&verified.id)
+        {
             return Ok(None);
         }
         let effective = match &verified.identity {
             Identity::User(id) => {
-                let Some(live) = self.live_user(&model, id, now).await? else { return Ok(None) };
-                if live.row.state != UserState::Active || !issued_after(&verified.claims, live.row.tokens_after) {
+                let Some(live) = self.live_user(&model, id, now).await? else {
+                    return Ok(None);
+                };
+                if live.row.state != UserState::Active
+                    || !issued_after(&verified.claims, live.row.tokens_after)
+                {
                     return Ok(None);
                 }
                 if !self.session_holds(&verified, now).await? {
@@ -88,7 +121,9 @@ impl Tenants {
                 Arc::clone(&live.effective)
             }
             Identity::Client(id) => {
-                let Some(live) = self.live_client(id).await? else { return Ok(None) };
+                let Some(live) = self.live_client(id).await? else {
+                    return Ok(None);
+                };
                 let same_app = live.model.app.id == verified.app_id;
                 if !same_app || !issued_after(&verified.claims, live.credential.tokens_after) {
                     return Ok(None);
@@ -100,7 +135,11 @@ impl Tenants {
             Some(scope) => Arc::new(within_scope(&model, &effective, scope)),
             None => effective,
         };
-        Ok(Some(Good { verified, model, effective }))
+        Ok(Some(Good {
+            verified,
+            model,
+            effective,
+        }))
     }
 
     /// Signature, shape and time; from memory when the same token was seen before.
@@ -111,8 +150,12 @@ impl Tenants {
         let verified = match self.inner.caches.token(&digest, epoch) {
             Some(verified) => verified,
             None => {
-                let policy = Policy::new(AccessClaims::TYP).issuer(&self.inner.settings.issuer).any_audience();
-                let claims = AccessClaims::verify(&Verifier::new(policy), token, &keys.public(), now).ok()?;
+                let policy = Policy::new(AccessClaims::TYP)
+                    .issuer(&self.inner.settings.issuer)
+                    .any_audience();
+                let claims =
+                    AccessClaims::verify(&Verifier::new(policy), token, &keys.public(), now)
+                        .ok()?;
                 let verified = Arc::new(understand(claims, epoch)?);
                 self.inner.caches.keep_token(digest, &verified);
                 verified
@@ -122,39 +165,80 @@ impl Tenants {
         (now.seconds() < verified.claims.exp).then_some(verified)
     }
 
-    async fn denied(&self, app: &AppId, now: Timestamp) -> Result<Arc<HashSet<TokenId>>, TenantError> {
+    async fn denied(
+        &self,
+        app: &AppId,
+        now: Timestamp,
+    ) -> Result<Arc<HashSet<TokenId>>, TenantError> {
         if let Some(denied) = self.inner.caches.denied(app, now) {
             return Ok(denied);
         }
         let ticket = self.inner.caches.ticket();
-        let denied: Arc<HashSet<TokenId>> = Arc::new(self.ports().authority.denied(app, now).await?.into_iter().collect());
-        self.inner.caches.keep_denied(app, &denied, ticket, now.plus(self.inner.settings.cache_age));
+        let denied: Arc<HashSet<TokenId>> = Arc::new(
+            self.ports()
+                .authority
+                .denied(app, now)
+                .await?
+                .into_iter()
+                .collect(),
+        );
+        self.inner.caches.keep_denied(
+            app,
+            &denied,
+            ticket,
+            now.plus(self.inner.settings.cache_age),
+        );
         Ok(denied)
     }
 
-    async fn session_holds(&self, verified: &Verified, now: Timestamp) -> Result<bool, TenantError> {
-        let Some(id) = &verified.session else { return Ok(true) };
+    async fn session_holds(
+        &self,
+        verified: &Verified,
+        now: Timestamp,
+    ) -> Result<bool, TenantError> {
+        let Some(id) = &verified.session else {
+            return Ok(true);
+        };
         if self.inner.caches.session_live(id, now) {
             return Ok(true);
         }
         let ticket = self.inner.caches.ticket();
-        let live = self.ports().authority.session_live(&verified.app_id, id, now).await?;
+        let live = self
+            .ports()
+            .authority
+            .session_live(&verified.app_id, id, now)
+            .await?;
         if live {
-            self.inner.caches.keep_session(id, ticket, now.plus(self.inner.settings.cache_age));
+            self.inner
+                .caches
+                .keep_session(id, ticket, now.plus(self.inner.settings.cache_age));
         }
         Ok(live)
     }
 
     /// A user's authority at `now`; `None` when there is no such user.
-    pub(crate) async fn live_user(&self, model: &Arc<Model>, id: &UserId, now: Timestamp) -> Result<Option<Arc<LiveUser>>, TenantError> {
+    pub(crate) async fn live_user(
+        &self,
+        model: &Arc<Model>,
+        id: &UserId,
+        now: Timestamp,
+    ) -> Result<Option<Arc<LiveUser>>, TenantError> {
         if let Some(live) = self.inner.caches.user(&model.app.id, id) {
-            let present = Arc::ptr_eq(&live.model, model) && live.until.is_none_or(|until| now < until);
+            let present =
+                Arc::ptr_eq(&live.model, model) && live.until.is_none_or(|until| now < until);
             if present && now < live.keep_until {
                 return Ok(Some(live));
             }
         }
         let ticket = self.inner.caches.ticket();
-        let Some(row) = self.ports().authority.standing(&model.app.id, id, now).await? else { return Ok(None) };
+        let Some(row) = self
+            .ports()
+            .authority
+            .standing(&model.app.id, id, now)
+            .await?
+        else {
+            return Ok(None);
+        };
         let (effective, until) = weigh(model, &row, now);
         let live = Arc::new(LiveUser {
             model: Arc::clone(model),
@@ -168,17 +252,25 @@ impl Tenants {
     }
 
     /// A credential's authority; `None` when there is no such credential.
-    pub(crate) async fn live_client(&self, id: &CredentialId) -> Result<Option<Arc<LiveClient>>, TenantError> {
+    pub(crate) async fn live_client(
+        &self,
+        id: &CredentialId,
+    ) -> Result<Option<Arc<LiveClient>>, TenantError> {
         let now = self.now();
         if let Some(live) = self.inner.caches.client(id) {
             let model = self.inner.caches.model(AppKey::Id(&live.model.app.id), now);
-            if now < live.keep_until && model.is_some_and(|model| Arc::ptr_eq(&model, &live.model)) {
+            if now < live.keep_until && model.is_some_and(|model| Arc::ptr_eq(&model, &live.model))
+            {
                 return Ok(Some(live));
             }
         }
         let ticket = self.inner.caches.ticket();
-        let Some(credential) = self.ports().credentials.credential(id).await? else { return Ok(None) };
-        let Some(model) = self.model(AppKey::Id(&credential.app_id)).await? else { return Ok(None) };
+        let Some(credential) = self.ports().credentials.credential(id).await? else {
+            return Ok(None);
+        };
+        let Some(model) = self.model(AppKey::Id(&credential.app_id)).await? else {
+            return Ok(None);
+        };
         let effective = model.effective(&credential.roles, []);
         let fixed_claims = self.fixed_client_claims(&model, &credential, &effective)?;
         let live = Arc::new(LiveClient {
@@ -194,13 +286,23 @@ impl Tenants {
 }
 
 /// What a standing is worth at `now`, and until when.
-pub(crate) fn weigh(model: &Model, row: &StandingRow, now: Timestamp) -> (Effective, Option<Timestamp>) {
+pub(crate) fn weigh(
+    model: &Model,
+    row: &StandingRow,
+    now: Timestamp,
+) -> (Effective, Option<Timestamp>) {
     if row.state != UserState::Active {
         return (Effective::default(), None);
     }
-    let running = row.windows.iter().filter(|window| window.starts_at <= now && now < window.ends_at);
+    let running = row
+        .windows
+        .iter()
+        .filter(|window| window.starts_at <= now && now < window.ends_at);
     let effective = model.effective(&row.roles, running.map(|window| window.role.as_str()));
-    let edges = row.windows.iter().flat_map(|window| [window.starts_at, window.ends_at]);
+    let edges = row
+        .windows
+        .iter()
+        .flat_map(|window| [window.starts_at, window.ends_at]);
     (effective, edges.filter(|edge| *edge > now).min())
 }
 
@@ -227,7 +329,14 @@ fn understand(claims: AccessClaims, keys: u64) -> Option<Verified> {
         Some(_) => return None,
         None => Identity::Client(claims.sub.parse().ok()?),
     };
-    Some(Verified { claims: Arc::new(claims), app_id, identity, session, id, keys })
+    Some(Verified {
+        claims: Arc::new(claims),
+        app_id,
+        identity,
+        session,
+        id,
+        keys,
+    })
 }
 
 #[cfg(test)]
@@ -266,7 +375,12 @@ mod tests {
             updated_at: NOW,
             version: 1,
         };
-        Model::compile(AppRecord { app, authority: 0, roles: vec![role], catalogue: Vec::new() })
+        Model::compile(AppRecord {
+            app,
+            authority: 0,
+            roles: vec![role],
+            catalogue: Vec::new(),
+        })
     }
 
     fn later(seconds: u64) -> Timestamp {
@@ -274,7 +388,11 @@ mod tests {
     }
 
     fn granted(windows: &[(u64, u64)]) -> StandingRow {
-        let window = |(from, to): &(u64, u64)| Window { role: "billing-admin".to_owned(), starts_at: later(*from), ends_at: later(*to) };
+        let window = |(from, to): &(u64, u64)| Window {
+            role: "billing-admin".to_owned(),
+            starts_at: later(*from),
+            ends_at: later(*to),
+        };
         StandingRow {
             state: UserState::Active,
             tokens_after: Timestamp::default(),
@@ -288,7 +406,12 @@ mod tests {
     #[test]
     fn a_grant_counts_from_its_start_until_its_end() {
         let (model, row) = (model(), granted(&[(10, 20)]));
-        for (at, holds, until) in [(0, false, Some(10)), (10, true, Some(20)), (19, true, Some(20)), (20, false, None)] {
+        for (at, holds, until) in [
+            (0, false, Some(10)),
+            (10, true, Some(20)),
+            (19, true, Some(20)),
+            (20, false, None),
+        ] {
             let (effective, next) = weigh(&model, &row, later(at));
             assert_eq!(model.allows(&effective, "users:read"), holds, "at {at}");
             assert_eq!(next, until.map(later), "at {at}");
@@ -303,7 +426,13 @@ mod tests {
 
     #[test]
     fn who_is_not_active_holds_nothing() {
-        let (model, row) = (model(), StandingRow { state: UserState::Suspended, ..granted(&[(0, 10)]) });
+        let (model, row) = (
+            model(),
+            StandingRow {
+                state: UserState::Suspended,
+                ..granted(&[(0, 10)])
+            },
+        );
         assert_eq!(weigh(&model, &row, later(1)), (Effective::default(), None));
     }
 }

@@ -8,9 +8,9 @@ use crate::caller::Caller;
 use crate::error::TenantError;
 use crate::input::TokenRequest;
 use crate::permission::Permission;
+use crate::tenants::Tenants;
 use crate::tenants::authenticate::Good;
 use crate::tenants::tokens::ClientAuth;
-use crate::tenants::Tenants;
 use crate::view::{Decision, PermissionDecision};
 
 /// Most questions in one batch.
@@ -30,14 +30,30 @@ pub struct Introspection {
 }
 
 impl Introspection {
-    const INACTIVE: Self = Self { active: false, token_type: None, claims: None };
+    const INACTIVE: Self = Self {
+        active: false,
+        token_type: None,
+        claims: None,
+    };
 
     fn of(good: &Good) -> Self {
         let mut claims = AccessClaims::clone(&good.verified.claims);
         claims.roles.clone_from(&good.effective.roles);
-        claims.permissions = good.model.permissions(&good.effective).map(str::to_owned).collect();
-        let token_type = if claims.cnf.is_some() { "DPoP" } else { "Bearer" };
-        Self { active: true, token_type: Some(token_type), claims: Some(claims) }
+        claims.permissions = good
+            .model
+            .permissions(&good.effective)
+            .map(str::to_owned)
+            .collect();
+        let token_type = if claims.cnf.is_some() {
+            "DPoP"
+        } else {
+            "Bearer"
+        };
+        Self {
+            active: true,
+            token_type: Some(token_type),
+            claims: Some(claims),
+        }
     }
 }
 
@@ -47,7 +63,12 @@ impl Tenants {
     /// # Errors
     /// [`TenantError::Unauthenticated`] for a bad token, [`TenantError::NotFound`] for one of another App,
     /// [`TenantError::Invalid`] for no permission or one that is none.
-    pub async fn authorize(&self, app: &str, token: &Secret, permissions: &[String]) -> Result<Decision, TenantError> {
+    pub async fn authorize(
+        &self,
+        app: &str,
+        token: &Secret,
+        permissions: &[String],
+    ) -> Result<Decision, TenantError> {
         let good = self.token_of(app, token).await?;
         if permissions.is_empty() {
             return Err(TenantError::invalid("permission", "is missing"));
@@ -62,14 +83,22 @@ impl Tenants {
                 missing.insert(permission.clone());
             }
         }
-        Ok(Decision { authorized: missing.is_empty(), missing_permissions: missing.into_iter().collect() })
+        Ok(Decision {
+            authorized: missing.is_empty(),
+            missing_permissions: missing.into_iter().collect(),
+        })
     }
 
     /// One decision for each of up to 100 permissions.
     ///
     /// # Errors
     /// As [`Tenants::authorize`].
-    pub async fn authorize_batch(&self, app: &str, token: &Secret, permissions: &[String]) -> Result<Vec<PermissionDecision>, TenantError> {
+    pub async fn authorize_batch(
+        &self,
+        app: &str,
+        token: &Secret,
+        permissions: &[String],
+    ) -> Result<Vec<PermissionDecision>, TenantError> {
         let good = self.token_of(app, token).await?;
         if permissions.is_empty() || permissions.len() > MAX_QUESTIONS {
             return Err(TenantError::invalid("permissions", "must be 1 to 100"));
@@ -79,7 +108,10 @@ impl Tenants {
             .map(|permission| {
                 concrete(permission)?;
                 let authorized = good.model.allows(&good.effective, permission);
-                Ok(PermissionDecision { permission: permission.clone(), authorized })
+                Ok(PermissionDecision {
+                    permission: permission.clone(),
+                    authorized,
+                })
             })
             .collect()
     }
@@ -90,8 +122,13 @@ impl Tenants {
     /// [`TenantError::NotFound`] for an unknown App.
     pub async fn verify(&self, app: &str, token: &Secret) -> Result<Introspection, TenantError> {
         let model = self.model_of(app).await?.ok_or(TenantError::NotFound)?;
-        let good = self.good_token(token.expose()).await?.filter(|good| good.model.app.id == model.app.id);
-        Ok(good.as_ref().map_or(Introspection::INACTIVE, Introspection::of))
+        let good = self
+            .good_token(token.expose())
+            .await?
+            .filter(|good| good.model.app.id == model.app.id);
+        Ok(good
+            .as_ref()
+            .map_or(Introspection::INACTIVE, Introspection::of))
     }
 
     /// RFC 7662, for a client about tokens of its own App and for the operator about all.
@@ -109,16 +146,28 @@ impl Tenants {
         let (_, within) = self.token_desk(caller, app, auth, request).await?;
         let good = self.good_token(token.expose()).await?;
         let good = good.filter(|good| within.as_ref().is_none_or(|app| *app == good.model.app.id));
-        Ok(good.as_ref().map_or(Introspection::INACTIVE, Introspection::of))
+        Ok(good
+            .as_ref()
+            .map_or(Introspection::INACTIVE, Introspection::of))
     }
 
     async fn token_of(&self, app: &str, token: &Secret) -> Result<Good, TenantError> {
-        let good = self.good_token(token.expose()).await?.ok_or(TenantError::Unauthenticated)?;
+        let good = self
+            .good_token(token.expose())
+            .await?
+            .ok_or(TenantError::Unauthenticated)?;
         let own = &good.model.app;
-        if own.name == app || own.id.as_str() == app { Ok(good) } else { Err(TenantError::NotFound) }
+        if own.name == app || own.id.as_str() == app {
+            Ok(good)
+        } else {
+            Err(TenantError::NotFound)
+        }
     }
 }
 
 fn concrete(permission: &str) -> Result<(), TenantError> {
-    permission.parse::<Permission>().map(|_| ()).map_err(|error| TenantError::invalid("permission", error.to_string()))
+    permission
+        .parse::<Permission>()
+        .map(|_| ())
+        .map_err(|error| TenantError::invalid("permission", error.to_string()))
 }

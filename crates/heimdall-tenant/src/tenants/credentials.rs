@@ -20,7 +20,12 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `credentials:write`, or when the caller lacks what the roles hold.
-    pub async fn create_credential(&self, caller: &Caller, app: &str, new: NewCredential) -> Result<NewCredentialView, TenantError> {
+    pub async fn create_credential(
+        &self,
+        caller: &Caller,
+        app: &str,
+        new: NewCredential,
+    ) -> Result<NewCredentialView, TenantError> {
         let entered = self.enter(caller, app, "credentials:write").await?;
         name::line("name", &new.name, name::MAX_DISPLAY_NAME)?;
         let roles = named(&entered.model, "roles", &new.roles)?;
@@ -42,18 +47,42 @@ impl Tenants {
             updated_at: now,
             version: 0,
         };
-        self.put_credential(caller, &credential, Some("credential.created"), "credential.created").await?;
-        let credential = view::credential(&entered.model, &Credential { version: 1, ..credential });
-        Ok(NewCredentialView { credential, client_secret })
+        self.put_credential(
+            caller,
+            &credential,
+            Some("credential.created"),
+            "credential.created",
+        )
+        .await?;
+        let credential = view::credential(
+            &entered.model,
+            &Credential {
+                version: 1,
+                ..credential
+            },
+        );
+        Ok(NewCredentialView {
+            credential,
+            client_secret,
+        })
     }
 
     /// Credentials by id.
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `credentials:read`.
-    pub async fn credentials(&self, caller: &Caller, app: &str, page: &PageRequest) -> Result<Page<CredentialView>, TenantError> {
+    pub async fn credentials(
+        &self,
+        caller: &Caller,
+        app: &str,
+        page: &PageRequest,
+    ) -> Result<Page<CredentialView>, TenantError> {
         let entered = self.enter(caller, app, "credentials:read").await?;
-        let page = self.ports().credentials.credentials(entered.id(), page).await?;
+        let page = self
+            .ports()
+            .credentials
+            .credentials(entered.id(), page)
+            .await?;
         Ok(page.map(|credential| view::credential(&entered.model, &credential)))
     }
 
@@ -61,9 +90,17 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `credentials:read`.
-    pub async fn credential(&self, caller: &Caller, app: &str, client_id: &str) -> Result<CredentialView, TenantError> {
+    pub async fn credential(
+        &self,
+        caller: &Caller,
+        app: &str,
+        client_id: &str,
+    ) -> Result<CredentialView, TenantError> {
         let entered = self.enter(caller, app, "credentials:read").await?;
-        Ok(view::credential(&entered.model, &self.stored_credential(&entered, client_id).await?))
+        Ok(view::credential(
+            &entered.model,
+            &self.stored_credential(&entered, client_id).await?,
+        ))
     }
 
     /// Changes a credential. Other roles end the tokens that were issued with the old ones only in so far as live
@@ -71,7 +108,14 @@ impl Tenants {
     ///
     /// # Errors
     /// As [`Tenants::create_credential`]; another version than `expected`.
-    pub async fn update_credential(&self, caller: &Caller, app: &str, client_id: &str, patch: CredentialPatch, expected: Option<i64>) -> Result<CredentialView, TenantError> {
+    pub async fn update_credential(
+        &self,
+        caller: &Caller,
+        app: &str,
+        client_id: &str,
+        patch: CredentialPatch,
+        expected: Option<i64>,
+    ) -> Result<CredentialView, TenantError> {
         let entered = self.enter(caller, app, "credentials:write").await?;
         if let Some(name) = &patch.name {
             name::line("name", name, name::MAX_DISPLAY_NAME)?;
@@ -82,7 +126,11 @@ impl Tenants {
             let keys = patch.jwks.is_some() || patch.jwks_uri.is_some();
             if let Some(names) = &patch.roles {
                 let roles = named(&entered.model, "roles", names)?;
-                let added: Vec<_> = roles.iter().filter(|id| !credential.roles.contains(id)).cloned().collect();
+                let added: Vec<_> = roles
+                    .iter()
+                    .filter(|id| !credential.roles.contains(id))
+                    .cloned()
+                    .collect();
                 entered.may_grant(patterns_in(&entered.model, &added))?;
                 credential.roles = roles;
             }
@@ -104,7 +152,8 @@ impl Tenants {
             }
             check_keys(credential.jwks.as_ref(), credential.jwks_uri.as_deref())?;
             credential.updated_at = self.now();
-            self.put_credential(caller, &credential, None, "credential.updated").await?;
+            self.put_credential(caller, &credential, None, "credential.updated")
+                .await?;
             credential.version += 1;
             Ok(view::credential(&entered.model, &credential))
         })
@@ -114,15 +163,31 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `credentials:write`; another version than `expected`.
-    pub async fn delete_credential(&self, caller: &Caller, app: &str, client_id: &str, expected: Option<i64>) -> Result<(), TenantError> {
+    pub async fn delete_credential(
+        &self,
+        caller: &Caller,
+        app: &str,
+        client_id: &str,
+        expected: Option<i64>,
+    ) -> Result<(), TenantError> {
         let entered = self.enter(caller, app, "credentials:write").await?;
         let credential = self.stored_credential(&entered, client_id).await?;
         expect(credential.version, expected)?;
         let app = entered.id();
-        let mut transition = Transition::of([Change::DropCredential { app_id: app.clone(), id: credential.id.clone() }]);
+        let mut transition = Transition::of([Change::DropCredential {
+            app_id: app.clone(),
+            id: credential.id.clone(),
+        }]);
         transition.note(app, Subject::Client(credential.id.clone()), self.now());
         let data = json!({"client_id": credential.id});
-        self.record(&mut transition.journal, app, caller, "credential.deleted", credential.id.as_str(), data);
+        self.record(
+            &mut transition.journal,
+            app,
+            caller,
+            "credential.deleted",
+            credential.id.as_str(),
+            data,
+        );
         Ok(self.apply(transition).await?)
     }
 
@@ -130,20 +195,33 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::State`] when there are two; [`TenantError::Forbidden`] when the caller lacks what it holds.
-    pub async fn add_secret(&self, caller: &Caller, app: &str, client_id: &str) -> Result<NewSecretView, TenantError> {
+    pub async fn add_secret(
+        &self,
+        caller: &Caller,
+        app: &str,
+        client_id: &str,
+    ) -> Result<NewSecretView, TenantError> {
         let entered = self.enter(caller, app, "credentials:write").await?;
         again!({
             let mut credential = self.stored_credential(&entered, client_id).await?;
             entered.may_grant(patterns_in(&entered.model, &credential.roles))?;
             if credential.secrets.len() >= MAX_SECRETS {
-                return Err(TenantError::State("a credential has at most two live secrets; delete one first"));
+                return Err(TenantError::State(
+                    "a credential has at most two live secrets; delete one first",
+                ));
             }
             let now = self.now();
             let (client_secret, secret) = self.new_secret(now);
             let id = secret.id.clone();
             credential.secrets.push(secret);
             credential.updated_at = now;
-            self.put_credential(caller, &credential, Some("credential.rotated"), "credential.rotated").await?;
+            self.put_credential(
+                caller,
+                &credential,
+                Some("credential.rotated"),
+                "credential.rotated",
+            )
+            .await?;
             Ok(NewSecretView { id, client_secret })
         })
     }
@@ -152,41 +230,86 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::State`] for the last one of a credential without keys.
-    pub async fn delete_secret(&self, caller: &Caller, app: &str, client_id: &str, secret: &str) -> Result<(), TenantError> {
+    pub async fn delete_secret(
+        &self,
+        caller: &Caller,
+        app: &str,
+        client_id: &str,
+        secret: &str,
+    ) -> Result<(), TenantError> {
         let entered = self.enter(caller, app, "credentials:write").await?;
         again!({
             let mut credential = self.stored_credential(&entered, client_id).await?;
-            let at = credential.secrets.iter().position(|stored| stored.id.as_str() == secret).ok_or(TenantError::NotFound)?;
-            if credential.secrets.len() == 1 && credential.jwks.is_none() && credential.jwks_uri.is_none() {
-                return Err(TenantError::State("the last secret stays; delete the credential instead"));
+            let at = credential
+                .secrets
+                .iter()
+                .position(|stored| stored.id.as_str() == secret)
+                .ok_or(TenantError::NotFound)?;
+            if credential.secrets.len() == 1
+                && credential.jwks.is_none()
+                && credential.jwks_uri.is_none()
+            {
+                return Err(TenantError::State(
+                    "the last secret stays; delete the credential instead",
+                ));
             }
             credential.secrets.remove(at);
             credential.updated_at = self.now();
-            self.put_credential(caller, &credential, None, "credential.secret_deleted").await
+            self.put_credential(caller, &credential, None, "credential.secret_deleted")
+                .await
         })
     }
 
     fn new_secret(&self, now: Timestamp) -> (String, StoredSecret) {
         let (secret, hash) = self.inner.secrets.new_client_secret(self.rng());
-        (secret, StoredSecret { id: SecretId::generate(now, self.rng()), hash, created_at: now })
+        (
+            secret,
+            StoredSecret {
+                id: SecretId::generate(now, self.rng()),
+                hash,
+                created_at: now,
+            },
+        )
     }
 
-    async fn stored_credential(&self, entered: &Entered, client_id: &str) -> Result<Credential, TenantError> {
+    async fn stored_credential(
+        &self,
+        entered: &Entered,
+        client_id: &str,
+    ) -> Result<Credential, TenantError> {
         let id: CredentialId = client_id.parse().map_err(|_| TenantError::NotFound)?;
         let found = self.ports().credentials.credential(&id).await?;
-        found.filter(|credential| credential.app_id == *entered.id()).ok_or(TenantError::NotFound)
+        found
+            .filter(|credential| credential.app_id == *entered.id())
+            .ok_or(TenantError::NotFound)
     }
 
-    async fn put_credential(&self, caller: &Caller, credential: &Credential, event: Option<&str>, action: &str) -> Result<(), TenantError> {
+    async fn put_credential(
+        &self,
+        caller: &Caller,
+        credential: &Credential,
+        event: Option<&str>,
+        action: &str,
+    ) -> Result<(), TenantError> {
         let app = &credential.app_id;
         let mut transition = Transition::of([Change::Credential(Box::new(credential.clone()))]);
         if credential.version > 0 {
             transition.note(app, Subject::Client(credential.id.clone()), self.now());
         }
         let data = json!({"client_id": credential.id, "roles": credential.roles});
-        transition.journal.audit.push(self.audit(Some(app), caller, action, credential.id.as_str(), data));
+        transition.journal.audit.push(self.audit(
+            Some(app),
+            caller,
+            action,
+            credential.id.as_str(),
+            data,
+        ));
         if let Some(kind) = event {
-            transition.journal.events.push(self.event(app, kind, json!({"client_id": credential.id})));
+            transition.journal.events.push(self.event(
+                app,
+                kind,
+                json!({"client_id": credential.id}),
+            ));
         }
         Ok(self.apply(transition).await?)
     }
@@ -200,7 +323,10 @@ fn check_keys(jwks: Option<&Value>, uri: Option<&str>) -> Result<(), TenantError
         let text = jwks.to_string();
         let keys = heimdall_token::PublicKeys::parse(text.as_bytes());
         if text.len() > MAX_JWKS_BYTES || !keys.is_ok_and(|keys| !keys.is_empty()) {
-            return Err(TenantError::invalid("jwks", "is no set of public keys that can verify signatures"));
+            return Err(TenantError::invalid(
+                "jwks",
+                "is no set of public keys that can verify signatures",
+            ));
         }
     }
     if uri.is_some_and(|uri| !uri.starts_with("https://") || uri.len() > 2_000) {

@@ -23,17 +23,29 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `users:invite`, or when the caller lacks what the roles hold.
-    pub async fn create_invite(&self, caller: &Caller, app: &str, new: NewInvite) -> Result<NewInviteView, TenantError> {
+    pub async fn create_invite(
+        &self,
+        caller: &Caller,
+        app: &str,
+        new: NewInvite,
+    ) -> Result<NewInviteView, TenantError> {
         let entered = self.enter(caller, app, "users:invite").await?;
         working(entered.app())?;
         if !entered.app().settings.invites_enabled {
             return Err(TenantError::State("invites are switched off"));
         }
-        let hours = range("expires_in_hours", new.expires_in_hours.unwrap_or(DEFAULT_HOURS), MAX_HOURS)?;
+        let hours = range(
+            "expires_in_hours",
+            new.expires_in_hours.unwrap_or(DEFAULT_HOURS),
+            MAX_HOURS,
+        )?;
         let max_uses = range("max_uses", new.max_uses.unwrap_or(1), MAX_USES)?;
         let email = new.email.as_deref().map(str::parse::<Email>).transpose()?;
         if email.is_some() && max_uses > 1 {
-            return Err(TenantError::invalid("max_uses", "must be 1 for an invite to one address"));
+            return Err(TenantError::invalid(
+                "max_uses",
+                "must be 1 for an invite to one address",
+            ));
         }
         let names: Vec<String> = new.role.into_iter().chain(new.roles).collect();
         let roles = named(&entered.model, "role", &names)?;
@@ -56,47 +68,104 @@ impl Tenants {
         };
         let mut transition = Transition::of([Change::Invite(Box::new(invite.clone()))]);
         let data = json!({"invite_id": invite.id, "roles": view::role_names(&entered.model, &invite.roles), "max_uses": max_uses});
-        self.record(&mut transition.journal, entered.id(), caller, "invite.created", invite.id.as_str(), data);
+        self.record(
+            &mut transition.journal,
+            entered.id(),
+            caller,
+            "invite.created",
+            invite.id.as_str(),
+            data,
+        );
         if new.send_email {
-            let recipient = invite.email.as_ref().ok_or_else(|| TenantError::invalid("email", "is missing"))?;
-            transition.journal.notices.push(self.invite_notice(&invite, recipient));
+            let recipient = invite
+                .email
+                .as_ref()
+                .ok_or_else(|| TenantError::invalid("email", "is missing"))?;
+            transition
+                .journal
+                .notices
+                .push(self.invite_notice(&invite, recipient));
         }
         self.apply(transition).await?;
         let invite_url = format!("{}{token}", self.inner.settings.invite_base);
-        Ok(NewInviteView { invite: view::invite(&entered.model, &Invite { version: 1, ..invite }, now), invite_url, token })
+        Ok(NewInviteView {
+            invite: view::invite(
+                &entered.model,
+                &Invite {
+                    version: 1,
+                    ..invite
+                },
+                now,
+            ),
+            invite_url,
+            token,
+        })
     }
 
     /// Invites, newest first.
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `users:invite`.
-    pub async fn invites(&self, caller: &Caller, app: &str, page: &PageRequest) -> Result<Page<InviteView>, TenantError> {
+    pub async fn invites(
+        &self,
+        caller: &Caller,
+        app: &str,
+        page: &PageRequest,
+    ) -> Result<Page<InviteView>, TenantError> {
         let entered = self.enter(caller, app, "users:invite").await?;
         let now = self.now();
-        Ok(self.ports().invites.invites(entered.id(), page).await?.map(|invite| view::invite(&entered.model, &invite, now)))
+        Ok(self
+            .ports()
+            .invites
+            .invites(entered.id(), page)
+            .await?
+            .map(|invite| view::invite(&entered.model, &invite, now)))
     }
 
     /// One invite.
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `users:invite`.
-    pub async fn invite(&self, caller: &Caller, app: &str, invite: &str) -> Result<InviteView, TenantError> {
+    pub async fn invite(
+        &self,
+        caller: &Caller,
+        app: &str,
+        invite: &str,
+    ) -> Result<InviteView, TenantError> {
         let entered = self.enter(caller, app, "users:invite").await?;
-        Ok(view::invite(&entered.model, &self.stored_invite(&entered, invite).await?, self.now()))
+        Ok(view::invite(
+            &entered.model,
+            &self.stored_invite(&entered, invite).await?,
+            self.now(),
+        ))
     }
 
     /// Withdraws an invite; nothing happens when it is withdrawn already.
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `users:invite`.
-    pub async fn revoke_invite(&self, caller: &Caller, app: &str, invite: &str) -> Result<(), TenantError> {
+    pub async fn revoke_invite(
+        &self,
+        caller: &Caller,
+        app: &str,
+        invite: &str,
+    ) -> Result<(), TenantError> {
         let entered = self.enter(caller, app, "users:invite").await?;
         again!({
             let stored = self.stored_invite(&entered, invite).await?;
             if stored.state == InviteState::Revoked {
                 return Ok(());
             }
-            self.put_invite(caller, Invite { state: InviteState::Revoked, ..stored }, "invite.revoked").await.map(|_| ())
+            self.put_invite(
+                caller,
+                Invite {
+                    state: InviteState::Revoked,
+                    ..stored
+                },
+                "invite.revoked",
+            )
+            .await
+            .map(|_| ())
         })
     }
 
@@ -104,7 +173,12 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Gone`] when it is used up, expired or withdrawn; [`TenantError::Forbidden`] as for a new one.
-    pub async fn resend_invite(&self, caller: &Caller, app: &str, invite: &str) -> Result<NewInviteView, TenantError> {
+    pub async fn resend_invite(
+        &self,
+        caller: &Caller,
+        app: &str,
+        invite: &str,
+    ) -> Result<NewInviteView, TenantError> {
         let entered = self.enter(caller, app, "users:invite").await?;
         again!({
             let now = self.now();
@@ -113,9 +187,22 @@ impl Tenants {
             // The new token is handed to the caller, so this hands out the roles once more.
             entered.may_grant(patterns_in(&entered.model, &stored.roles))?;
             let (token, token_hash) = self.inner.secrets.new_invite_token(self.rng());
-            let renewed = self.put_invite(caller, Invite { token_hash, ..stored }, "invite.resent").await?;
+            let renewed = self
+                .put_invite(
+                    caller,
+                    Invite {
+                        token_hash,
+                        ..stored
+                    },
+                    "invite.resent",
+                )
+                .await?;
             let invite_url = format!("{}{token}", self.inner.settings.invite_base);
-            Ok(NewInviteView { invite: view::invite(&entered.model, &renewed, now), invite_url, token })
+            Ok(NewInviteView {
+                invite: view::invite(&entered.model, &renewed, now),
+                invite_url,
+                token,
+            })
         })
     }
 
@@ -125,8 +212,16 @@ impl Tenants {
     /// [`TenantError::NotFound`] for an unknown token, [`TenantError::Gone`] for one that is over.
     pub async fn preview_invite(&self, token: &str) -> Result<InvitePreview, TenantError> {
         let hash = self.inner.secrets.invite_hash(token);
-        let invite = self.ports().invites.invite_by_token(&hash).await?.ok_or(TenantError::NotFound)?;
-        let model = self.model(AppKey::Id(&invite.app_id)).await?.ok_or(TenantError::NotFound)?;
+        let invite = self
+            .ports()
+            .invites
+            .invite_by_token(&hash)
+            .await?
+            .ok_or(TenantError::NotFound)?;
+        let model = self
+            .model(AppKey::Id(&invite.app_id))
+            .await?
+            .ok_or(TenantError::NotFound)?;
         if model.app.state != AppState::Active {
             return Err(TenantError::NotFound);
         }
@@ -145,13 +240,22 @@ impl Tenants {
     /// # Errors
     /// [`TenantError::NotFound`] for an unknown token, [`TenantError::Gone`] for one that is over,
     /// [`TenantError::Taken`] when the address has a user already.
-    pub async fn accept_invite(&self, token: &str, acceptance: Acceptance) -> Result<Accepted, TenantError> {
+    pub async fn accept_invite(
+        &self,
+        token: &str,
+        acceptance: Acceptance,
+    ) -> Result<Accepted, TenantError> {
         let hash = self.inner.secrets.invite_hash(token);
         let mut password = None;
         // Everybody who loses a race for the last use finds it used up at the next look.
         let (model, user, made) = again!({
             let now = self.now();
-            let invite = self.ports().invites.invite_by_token(&hash).await?.ok_or(TenantError::NotFound)?;
+            let invite = self
+                .ports()
+                .invites
+                .invite_by_token(&hash)
+                .await?
+                .ok_or(TenantError::NotFound)?;
             let model = self.fresh(&invite.app_id).await?;
             if model.app.state != AppState::Active {
                 return Err(TenantError::NotFound);
@@ -159,8 +263,14 @@ impl Tenants {
             usable(&invite, now)?;
             let email = match (&invite.email, &acceptance.email) {
                 (Some(email), None) => email.to_string(),
-                (Some(email), Some(given)) if given.parse::<Email>().is_ok_and(|given| given == *email) => given.clone(),
-                (Some(_), Some(_)) => return Err(TenantError::invalid("email", "is not the invited address")),
+                (Some(email), Some(given))
+                    if given.parse::<Email>().is_ok_and(|given| given == *email) =>
+                {
+                    given.clone()
+                }
+                (Some(_), Some(_)) => {
+                    return Err(TenantError::invalid("email", "is not the invited address"));
+                }
                 (None, Some(given)) => given.clone(),
                 (None, None) => return Err(TenantError::invalid("email", "is missing")),
             };
@@ -168,20 +278,49 @@ impl Tenants {
                 return Err(TenantError::Gone("a role of the invite is gone"));
             }
             check_password(&model.app.settings.password, acceptance.password.expose())?;
-            let mut user = self.blank_user(&invite.app_id, &email, Some(acceptance.display_name.clone()))?;
+            let mut user = self.blank_user(
+                &invite.app_id,
+                &email,
+                Some(acceptance.display_name.clone()),
+            )?;
             if password.is_none() {
-                password = Some(self.ports().passwords.hash(acceptance.password.clone()).await?);
+                password = Some(
+                    self.ports()
+                        .passwords
+                        .hash(acceptance.password.clone())
+                        .await?,
+                );
             }
             user.password.clone_from(&password);
-            let mut transition = Transition::of([Change::UseInvite { app_id: invite.app_id.clone(), id: invite.id.clone(), at: now }]);
+            let mut transition = Transition::of([Change::UseInvite {
+                app_id: invite.app_id.clone(),
+                id: invite.id.clone(),
+                at: now,
+            }]);
             let data = json!({"invite_id": invite.id, "user_id": user.id});
             let made = {
-                self.record(&mut transition.journal, &invite.app_id, &Caller::Anonymous, "invite.accepted", invite.id.as_str(), data);
-                self.insert_user(&Caller::Anonymous, &model, user.clone(), &invite.roles, transition).await?
+                self.record(
+                    &mut transition.journal,
+                    &invite.app_id,
+                    &Caller::Anonymous,
+                    "invite.accepted",
+                    invite.id.as_str(),
+                    data,
+                );
+                self.insert_user(
+                    &Caller::Anonymous,
+                    &model,
+                    user.clone(),
+                    &invite.roles,
+                    transition,
+                )
+                .await?
             };
             Ok((model, user, made))
         })?;
-        let tokens = self.open_session(&model, &user, None, &Caller::Anonymous).await?;
+        let tokens = self
+            .open_session(&model, &user, None, &Caller::Anonymous)
+            .await?;
         Ok(Accepted { user: made, tokens })
     }
 
@@ -190,10 +329,23 @@ impl Tenants {
     /// # Errors
     /// Those of the store.
     pub async fn expire_invites(&self) -> Result<usize, TenantError> {
-        let expired = self.ports().invites.expired_invites(self.now(), 100).await?;
+        let expired = self
+            .ports()
+            .invites
+            .expired_invites(self.now(), 100)
+            .await?;
         let count = expired.len();
         for invite in expired {
-            let written = self.put_invite(&Caller::System, Invite { state: InviteState::Expired, ..invite }, "invite.expired").await;
+            let written = self
+                .put_invite(
+                    &Caller::System,
+                    Invite {
+                        state: InviteState::Expired,
+                        ..invite
+                    },
+                    "invite.expired",
+                )
+                .await;
             match written {
                 Ok(_) | Err(TenantError::Fault(heimdall_types::Fault::Conflict)) => {}
                 Err(error) => return Err(error),
@@ -204,21 +356,45 @@ impl Tenants {
 
     async fn stored_invite(&self, entered: &Entered, invite: &str) -> Result<Invite, TenantError> {
         let id: InviteId = invite.parse().map_err(|_| TenantError::NotFound)?;
-        self.ports().invites.invite(entered.id(), &id).await?.ok_or(TenantError::NotFound)
+        self.ports()
+            .invites
+            .invite(entered.id(), &id)
+            .await?
+            .ok_or(TenantError::NotFound)
     }
 
-    async fn put_invite(&self, caller: &Caller, invite: Invite, action: &str) -> Result<Invite, TenantError> {
+    async fn put_invite(
+        &self,
+        caller: &Caller,
+        invite: Invite,
+        action: &str,
+    ) -> Result<Invite, TenantError> {
         let app = &invite.app_id;
         let mut transition = Transition::of([Change::Invite(Box::new(invite.clone()))]);
         let data = json!({"invite_id": invite.id});
-        transition.journal.audit.push(self.audit(Some(app), caller, action, invite.id.as_str(), data.clone()));
+        transition.journal.audit.push(self.audit(
+            Some(app),
+            caller,
+            action,
+            invite.id.as_str(),
+            data.clone(),
+        ));
         if action != "invite.resent" {
-            transition.journal.events.push(self.event(app, action, data));
+            transition
+                .journal
+                .events
+                .push(self.event(app, action, data));
         } else if let Some(recipient) = &invite.email {
-            transition.journal.notices.push(self.invite_notice(&invite, recipient));
+            transition
+                .journal
+                .notices
+                .push(self.invite_notice(&invite, recipient));
         }
         self.apply(transition).await?;
-        Ok(Invite { version: invite.version + 1, ..invite })
+        Ok(Invite {
+            version: invite.version + 1,
+            ..invite
+        })
     }
 
     fn invite_notice(&self, invite: &Invite, recipient: &Email) -> Notice {
@@ -239,11 +415,20 @@ fn usable(invite: &Invite, now: heimdall_types::Timestamp) -> Result<(), TenantE
         InviteState::Revoked => Err(TenantError::Gone("the invite was withdrawn")),
         _ if invite.uses >= invite.max_uses => Err(TenantError::Gone("the invite was used")),
         InviteState::Expired => Err(TenantError::Gone("the invite has expired")),
-        InviteState::Open if now >= invite.expires_at => Err(TenantError::Gone("the invite has expired")),
+        InviteState::Open if now >= invite.expires_at => {
+            Err(TenantError::Gone("the invite has expired"))
+        }
         InviteState::Open => Ok(()),
     }
 }
 
 fn range(field: &'static str, value: i64, most: i64) -> Result<i64, TenantError> {
-    if (1..=most).contains(&value) { Ok(value) } else { Err(TenantError::malformed(field, format!("must be 1 to {most}"))) }
+    if (1..=most).contains(&value) {
+        Ok(value)
+    } else {
+        Err(TenantError::malformed(
+            field,
+            format!("must be 1 to {most}"),
+        ))
+    }
 }

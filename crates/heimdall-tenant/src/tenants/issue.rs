@@ -37,18 +37,45 @@ pub(crate) struct Issued {
 
 impl Shape {
     fn plain(&self) -> bool {
-        self.scope.is_none() && self.audiences.is_empty() && self.jkt.is_none() && self.act.is_none() && self.not_after.is_none()
+        self.scope.is_none()
+            && self.audiences.is_empty()
+            && self.jkt.is_none()
+            && self.act.is_none()
+            && self.not_after.is_none()
     }
 }
 
 impl Tenants {
-    pub(crate) fn issue_to_user(&self, live: &LiveUser, user: &UserId, seconds: u32, shape: Shape) -> Result<Issued, TenantError> {
+    pub(crate) fn issue_to_user(
+        &self,
+        live: &LiveUser,
+        user: &UserId,
+        seconds: u32,
+        shape: Shape,
+    ) -> Result<Issued, TenantError> {
         let effective = narrow(&live.model, &live.effective, shape.scope.as_deref())?;
-        let client_id = shape.client_id.clone().unwrap_or_else(|| SESSIONS_CLIENT.to_owned());
-        self.issue(&live.model, user.as_str(), Some(user.as_str()), client_id, &effective, live.row.tokens_after, seconds, true, shape)
+        let client_id = shape
+            .client_id
+            .clone()
+            .unwrap_or_else(|| SESSIONS_CLIENT.to_owned());
+        self.issue(
+            &live.model,
+            user.as_str(),
+            Some(user.as_str()),
+            client_id,
+            &effective,
+            live.row.tokens_after,
+            seconds,
+            true,
+            shape,
+        )
     }
 
-    pub(crate) fn issue_to_client(&self, live: &LiveClient, shape: Shape) -> Result<Issued, TenantError> {
+    pub(crate) fn issue_to_client(
+        &self,
+        live: &LiveClient,
+        shape: Shape,
+    ) -> Result<Issued, TenantError> {
         let credential = &live.credential;
         let seconds = live.model.app.settings.lifetimes.machine_token_seconds;
         if shape.plain() {
@@ -56,7 +83,17 @@ impl Tenants {
         }
         let effective = narrow(&live.model, &live.effective, shape.scope.as_deref())?;
         let id = credential.id.to_string();
-        self.issue(&live.model, &id, None, id.clone(), &effective, credential.tokens_after, seconds, !credential.roles_only, shape)
+        self.issue(
+            &live.model,
+            &id,
+            None,
+            id.clone(),
+            &effective,
+            credential.tokens_after,
+            seconds,
+            !credential.roles_only,
+            shape,
+        )
     }
 
     /// The hot path: everything but times and `jti` was written down when the credential was loaded.
@@ -71,23 +108,43 @@ impl Tenants {
             fixed = live.fixed_claims,
         );
         let signer = self.ports().keys.signer().ok_or_else(no_key)?;
-        let token = signer.sign_json(Some(AccessClaims::TYP), &claims).map_err(unsigned)?;
+        let token = signer
+            .sign_json(Some(AccessClaims::TYP), &claims)
+            .map_err(unsigned)?;
         sized(token, seconds)
     }
 
-    pub(crate) fn fixed_client_claims(&self, model: &Model, credential: &Credential, effective: &Effective) -> Result<String, TenantError> {
+    pub(crate) fn fixed_client_claims(
+        &self,
+        model: &Model,
+        credential: &Credential,
+        effective: &Effective,
+    ) -> Result<String, TenantError> {
         let id = credential.id.as_str();
-        let permissions: Vec<&str> = if credential.roles_only { Vec::new() } else { model.permissions(effective).collect() };
+        let permissions: Vec<&str> = if credential.roles_only {
+            Vec::new()
+        } else {
+            model.permissions(effective).collect()
+        };
         let members = serde_json::json!({
             "iss": self.inner.settings.issuer, "aud": model.app.name, "sub": id, "app_id": model.app.id, "client_id": id,
             "roles": effective.roles, "permissions": permissions,
         });
-        let text = serde_json::to_string(&members).map_err(|error| Fault::Corrupt(error.to_string()))?;
+        let text =
+            serde_json::to_string(&members).map_err(|error| Fault::Corrupt(error.to_string()))?;
         // `{"a":1}` → `,"a":1`
-        Ok(format!(",{}", text.trim_start_matches('{').strip_suffix('}').unwrap_or_default()))
+        Ok(format!(
+            ",{}",
+            text.trim_start_matches('{')
+                .strip_suffix('}')
+                .unwrap_or_default()
+        ))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one private place where claims are put together")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one private place where claims are put together"
+    )]
     fn issue(
         &self,
         model: &Arc<Model>,
@@ -105,8 +162,17 @@ impl Tenants {
         let exp = iat.saturating_add(i64::from(seconds));
         let exp = shape.not_after.map_or(exp, |end| exp.min(end.seconds()));
         let mut aud = vec![model.app.name.clone()];
-        aud.extend(shape.audiences.into_iter().filter(|audience| *audience != model.app.name));
-        let permissions = if with_permissions { model.permissions(effective).map(str::to_owned).collect() } else { Vec::new() };
+        aud.extend(
+            shape
+                .audiences
+                .into_iter()
+                .filter(|audience| *audience != model.app.name),
+        );
+        let permissions = if with_permissions {
+            model.permissions(effective).map(str::to_owned).collect()
+        } else {
+            Vec::new()
+        };
         let claims = AccessClaims {
             iss: self.inner.settings.issuer.clone(),
             aud,
@@ -133,27 +199,47 @@ impl Tenants {
 
 // Tokens of the second in which all older ones were revoked must be told from them; see `issued_after`.
 fn issued_at(now: Timestamp, tokens_after: Timestamp) -> i64 {
-    if tokens_after == Timestamp::default() { now.seconds() } else { now.seconds().max(tokens_after.seconds() + 1) }
+    if tokens_after == Timestamp::default() {
+        now.seconds()
+    } else {
+        now.seconds().max(tokens_after.seconds() + 1)
+    }
 }
 
-fn narrow(model: &Model, effective: &Effective, scope: Option<&str>) -> Result<Effective, TenantError> {
-    let Some(scope) = scope else { return Ok(effective.clone()) };
-    let held = scope.split(' ').all(|wanted| model.allows(effective, wanted));
+fn narrow(
+    model: &Model,
+    effective: &Effective,
+    scope: Option<&str>,
+) -> Result<Effective, TenantError> {
+    let Some(scope) = scope else {
+        return Ok(effective.clone());
+    };
+    let held = scope
+        .split(' ')
+        .all(|wanted| model.allows(effective, wanted));
     if scope.is_empty() || !held {
-        return Err(TenantError::oauth(OAuthCode::InvalidScope, "the scope names a permission that is not held"));
+        return Err(TenantError::oauth(
+            OAuthCode::InvalidScope,
+            "the scope names a permission that is not held",
+        ));
     }
     Ok(within_scope(model, effective, scope))
 }
 
 fn sized(token: String, expires_in: u32) -> Result<Issued, TenantError> {
     if token.len() > MAX_TOKEN_BYTES {
-        return Err(TenantError::oauth(OAuthCode::TokenTooLarge, "the token would exceed 7 KB: ask for a scope, or set roles_only"));
+        return Err(TenantError::oauth(
+            OAuthCode::TokenTooLarge,
+            "the token would exceed 7 KB: ask for a scope, or set roles_only",
+        ));
     }
     Ok(Issued { token, expires_in })
 }
 
 fn no_key() -> TenantError {
-    TenantError::Fault(Fault::Unavailable("there is no active signing key".to_owned()))
+    TenantError::Fault(Fault::Unavailable(
+        "there is no active signing key".to_owned(),
+    ))
 }
 
 fn unsigned(error: TokenError) -> TenantError {

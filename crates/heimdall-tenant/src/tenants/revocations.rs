@@ -21,7 +21,13 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `roles:read`.
-    pub async fn revocations(&self, caller: &Caller, app: &str, since: i64, limit: u32) -> Result<Revocations, TenantError> {
+    pub async fn revocations(
+        &self,
+        caller: &Caller,
+        app: &str,
+        since: i64,
+        limit: u32,
+    ) -> Result<Revocations, TenantError> {
         let entered = self.enter(caller, app, "roles:read").await?;
         self.revocations_of(entered.id(), since, limit).await
     }
@@ -30,8 +36,16 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::NotFound`] for an App that was erased.
-    pub async fn revocations_of(&self, app: &AppId, since: i64, limit: u32) -> Result<Revocations, TenantError> {
-        let model = self.model(AppKey::Id(app)).await?.ok_or(TenantError::NotFound)?;
+    pub async fn revocations_of(
+        &self,
+        app: &AppId,
+        since: i64,
+        limit: u32,
+    ) -> Result<Revocations, TenantError> {
+        let model = self
+            .model(AppKey::Id(app))
+            .await?
+            .ok_or(TenantError::NotFound)?;
         let limit = limit.clamp(1, MAX_NOTES);
         let notes = self.ports().authority.notes(app, since, limit).await?;
         let has_more = notes.len() >= limit as usize;
@@ -40,15 +54,27 @@ impl Tenants {
         for note in notes {
             data.push(self.standing_of(&model, note).await?);
         }
-        Ok(Revocations { seq, has_more, data, requestable: model.requestable(), portal_host: self.inner.settings.portal_host.clone() })
+        Ok(Revocations {
+            seq,
+            has_more,
+            data,
+            requestable: model.requestable(),
+            portal_host: self.inner.settings.portal_host.clone(),
+        })
     }
 
     /// How a token's holder stands at this moment, for a proxy in the same process: `None` means refuse.
     ///
     /// # Errors
     /// Those of the store, when it is not in memory.
-    pub async fn standing(&self, token: &str) -> Result<Option<(Arc<Model>, Arc<Effective>)>, TenantError> {
-        Ok(self.good_token(token).await?.map(|good| (good.model, good.effective)))
+    pub async fn standing(
+        &self,
+        token: &str,
+    ) -> Result<Option<(Arc<Model>, Arc<Effective>)>, TenantError> {
+        Ok(self
+            .good_token(token)
+            .await?
+            .map(|good| (good.model, good.effective)))
     }
 
     /// Forgets change notes and refused tokens that no living token can need; call it now and then.
@@ -61,7 +87,11 @@ impl Tenants {
         Ok(self.ports().authority.prune(before).await?)
     }
 
-    async fn standing_of(&self, model: &Arc<Model>, numbered: NumberedNote) -> Result<Revocation, TenantError> {
+    async fn standing_of(
+        &self,
+        model: &Arc<Model>,
+        numbered: NumberedNote,
+    ) -> Result<Revocation, TenantError> {
         let (kind, id) = numbered.note.subject.parts();
         let mut entry = Revocation {
             seq: numbered.seq,
@@ -77,7 +107,11 @@ impl Tenants {
         match &numbered.note.subject {
             Subject::App => {
                 entry.id = model.app.id.to_string();
-                entry.status = if model.app.state == AppState::Active { "live" } else { "revoked" };
+                entry.status = if model.app.state == AppState::Active {
+                    "live"
+                } else {
+                    "revoked"
+                };
             }
             Subject::User(id) => self.describe_user(model, id, &mut entry).await?,
             Subject::Client(id) => self.describe_client(model, id, &mut entry).await?,
@@ -87,8 +121,15 @@ impl Tenants {
         Ok(entry)
     }
 
-    async fn describe_user(&self, model: &Arc<Model>, id: &UserId, entry: &mut Revocation) -> Result<(), TenantError> {
-        let Some(live) = self.live_user(model, id, self.now()).await? else { return Ok(()) };
+    async fn describe_user(
+        &self,
+        model: &Arc<Model>,
+        id: &UserId,
+        entry: &mut Revocation,
+    ) -> Result<(), TenantError> {
+        let Some(live) = self.live_user(model, id, self.now()).await? else {
+            return Ok(());
+        };
         if live.row.state == UserState::Active {
             entry.status = "live";
             fill(model, &live.effective, live.row.tokens_after, entry);
@@ -97,8 +138,15 @@ impl Tenants {
         Ok(())
     }
 
-    async fn describe_client(&self, model: &Arc<Model>, id: &CredentialId, entry: &mut Revocation) -> Result<(), TenantError> {
-        let Some(live) = self.live_client(id).await? else { return Ok(()) };
+    async fn describe_client(
+        &self,
+        model: &Arc<Model>,
+        id: &CredentialId,
+        entry: &mut Revocation,
+    ) -> Result<(), TenantError> {
+        let Some(live) = self.live_client(id).await? else {
+            return Ok(());
+        };
         if live.credential.app_id == model.app.id {
             entry.status = "live";
             fill(model, &live.effective, live.credential.tokens_after, entry);
@@ -106,8 +154,18 @@ impl Tenants {
         Ok(())
     }
 
-    async fn describe_session(&self, model: &Model, id: &SessionId, entry: &mut Revocation) -> Result<(), TenantError> {
-        if self.ports().authority.session_live(&model.app.id, id, self.now()).await? {
+    async fn describe_session(
+        &self,
+        model: &Model,
+        id: &SessionId,
+        entry: &mut Revocation,
+    ) -> Result<(), TenantError> {
+        if self
+            .ports()
+            .authority
+            .session_live(&model.app.id, id, self.now())
+            .await?
+        {
             entry.status = "live";
         }
         Ok(())

@@ -26,17 +26,27 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Unauthenticated`]; [`TenantError::Throttled`] after too many failures, for unknown accounts too.
-    pub async fn login(&self, app: &str, login: Login, user_agent: Option<&str>) -> Result<TokenAnswer, TenantError> {
+    pub async fn login(
+        &self,
+        app: &str,
+        login: Login,
+        user_agent: Option<&str>,
+    ) -> Result<TokenAnswer, TenantError> {
         let model = self.model_of(app).await?.ok_or(TenantError::NotFound)?;
         let user = self.check_login(&model, login).await?;
-        self.open_session(&model, &user, user_agent, &Caller::Anonymous).await
+        self.open_session(&model, &user, user_agent, &Caller::Anonymous)
+            .await
     }
 
     /// As [`Tenants::login`], but only says who it is: for pages and HTTP Basic, which keep their own session.
     ///
     /// # Errors
     /// As [`Tenants::login`].
-    pub async fn authenticate(&self, app: &str, login: Login) -> Result<(AppId, UserId), TenantError> {
+    pub async fn authenticate(
+        &self,
+        app: &str,
+        login: Login,
+    ) -> Result<(AppId, UserId), TenantError> {
         let model = self.model_of(app).await?.ok_or(TenantError::NotFound)?;
         let user = self.check_login(&model, login).await?;
         Ok((model.app.id.clone(), user.id))
@@ -51,25 +61,40 @@ impl Tenants {
             return Err(TenantError::Throttled { retry_after });
         }
         let user = match login.email.parse::<Email>() {
-            Ok(email) => self.ports().directory.user_by_email(&model.app.id, &email).await?,
+            Ok(email) => {
+                self.ports()
+                    .directory
+                    .user_by_email(&model.app.id, &email)
+                    .await?
+            }
             Err(_) => None,
         };
         let stored = user.as_ref().and_then(|user| user.password.clone());
         let verdict = if login.password.expose().len() > MAX_PASSWORD_BYTES {
             Verdict::Wrong
         } else {
-            self.ports().passwords.verify(login.password.clone(), stored).await?
+            self.ports()
+                .passwords
+                .verify(login.password.clone(), stored)
+                .await?
         };
-        let able = |user: &User| user.state == UserState::Active && model.app.state == AppState::Active;
+        let able =
+            |user: &User| user.state == UserState::Active && model.app.state == AppState::Active;
         let user = user.filter(|user| verdict != Verdict::Wrong && able(user));
         let Some(user) = user else {
             // Read again: others may have failed while this one was hashed.
-            let failures = self.inner.caches.failures(&account).after(policy.attempts, window, self.now());
+            let failures =
+                self.inner
+                    .caches
+                    .failures(&account)
+                    .after(policy.attempts, window, self.now());
             self.inner.caches.keep_failures(account, failures);
             self.note_failure(model, failures).await?;
             return Err(TenantError::Unauthenticated);
         };
-        self.inner.caches.keep_failures(account, Failures::default());
+        self.inner
+            .caches
+            .keep_failures(account, Failures::default());
         if verdict == Verdict::RightButOld {
             self.rehash(&user, login).await?;
         }
@@ -83,15 +108,31 @@ impl Tenants {
         }
         let app = &model.app.id;
         let mut transition = Transition::default();
-        transition.journal.audit.push(self.audit(Some(app), &Caller::Anonymous, "login.locked", app.as_str(), json!({"failures": failures.count})));
+        transition.journal.audit.push(self.audit(
+            Some(app),
+            &Caller::Anonymous,
+            "login.locked",
+            app.as_str(),
+            json!({"failures": failures.count}),
+        ));
         Ok(self.apply(transition).await?)
     }
 
     async fn rehash(&self, user: &User, login: Login) -> Result<(), TenantError> {
         let password = self.ports().passwords.hash(login.password).await?;
-        let renewed = User { password: Some(password), updated_at: self.now(), ..user.clone() };
+        let renewed = User {
+            password: Some(password),
+            updated_at: self.now(),
+            ..user.clone()
+        };
         let mut transition = Transition::of([Change::User(Box::new(renewed))]);
-        transition.journal.audit.push(self.audit(Some(&user.app_id), &Caller::System, "user.rehashed", user.id.as_str(), json!({"user_id": user.id})));
+        transition.journal.audit.push(self.audit(
+            Some(&user.app_id),
+            &Caller::System,
+            "user.rehashed",
+            user.id.as_str(),
+            json!({"user_id": user.id}),
+        ));
         match self.apply(transition).await {
             // Somebody changed the user meanwhile; the next login tries again.
             Err(heimdall_types::Fault::Conflict) | Ok(()) => Ok(()),
@@ -100,9 +141,18 @@ impl Tenants {
     }
 
     /// Opens a session for a user who proved to be it.
-    pub(crate) async fn open_session(&self, model: &std::sync::Arc<Model>, user: &User, user_agent: Option<&str>, caller: &Caller) -> Result<TokenAnswer, TenantError> {
+    pub(crate) async fn open_session(
+        &self,
+        model: &std::sync::Arc<Model>,
+        user: &User,
+        user_agent: Option<&str>,
+        caller: &Caller,
+    ) -> Result<TokenAnswer, TenantError> {
         let now = self.now();
-        let live = self.live_user(model, &user.id, now).await?.ok_or(TenantError::Unauthenticated)?;
+        let live = self
+            .live_user(model, &user.id, now)
+            .await?
+            .ok_or(TenantError::Unauthenticated)?;
         let lifetimes = &model.app.settings.lifetimes;
         let session = Session {
             app_id: model.app.id.clone(),
@@ -114,19 +164,41 @@ impl Tenants {
             generation: 0,
             nonce: crypto::random_token(self.rng(), 16),
             revoked_at: None,
-            user_agent: user_agent.map(|text| text.chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect()),
+            user_agent: user_agent.map(|text| {
+                text.chars()
+                    .filter(|c| !c.is_control())
+                    .take(MAX_USER_AGENT)
+                    .collect()
+            }),
             version: 0,
         };
-        let shape = Shape { session: Some(session.id.clone()), ..Shape::default() };
+        let shape = Shape {
+            session: Some(session.id.clone()),
+            ..Shape::default()
+        };
         let issued = self.issue_to_user(&live, &user.id, lifetimes.user_token_seconds, shape)?;
-        let refresh = self.inner.secrets.refresh_token(&session.id, &session.nonce, 0);
+        let refresh = self
+            .inner
+            .secrets
+            .refresh_token(&session.id, &session.nonce, 0);
         let mut transition = Transition::of([Change::Session(Box::new(session.clone()))]);
         let actor = match caller {
-            Caller::Anonymous => heimdall_types::Actor::User { id: user.id.to_string() },
+            Caller::Anonymous => heimdall_types::Actor::User {
+                id: user.id.to_string(),
+            },
             known => known.actor(),
         };
-        let entry = self.audit(Some(&model.app.id), caller, "session.created", session.id.as_str(), json!({"user_id": user.id}));
-        transition.journal.audit.push(heimdall_types::AuditEntry { actor, ..entry });
+        let entry = self.audit(
+            Some(&model.app.id),
+            caller,
+            "session.created",
+            session.id.as_str(),
+            json!({"user_id": user.id}),
+        );
+        transition
+            .journal
+            .audit
+            .push(heimdall_types::AuditEntry { actor, ..entry });
         self.apply(transition).await?;
         Ok(answer(issued, &TokenRequest::default(), Some(refresh)))
     }
@@ -135,14 +207,23 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] for a machine.
-    pub async fn my_sessions(&self, caller: &Caller, app: &str, page: &PageRequest) -> Result<Page<SessionView>, TenantError> {
+    pub async fn my_sessions(
+        &self,
+        caller: &Caller,
+        app: &str,
+        page: &PageRequest,
+    ) -> Result<Page<SessionView>, TenantError> {
         let entered = self.visit(caller, app).await?;
         let user = caller.user().ok_or_else(no_person)?;
         let current = match caller {
             Caller::Principal(principal) => principal.claims.sid.clone(),
             _ => None,
         };
-        let sessions = self.ports().sessions.sessions(entered.id(), user, self.now(), page).await?;
+        let sessions = self
+            .ports()
+            .sessions
+            .sessions(entered.id(), user, self.now(), page)
+            .await?;
         Ok(sessions.map(|session| view::session(&session, current.as_deref())))
     }
 
@@ -150,26 +231,53 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::NotFound`] for another's.
-    pub async fn revoke_my_session(&self, caller: &Caller, app: &str, session: &str) -> Result<(), TenantError> {
+    pub async fn revoke_my_session(
+        &self,
+        caller: &Caller,
+        app: &str,
+        session: &str,
+    ) -> Result<(), TenantError> {
         let entered = self.visit(caller, app).await?;
         let user = caller.user().ok_or_else(no_person)?;
         let id: SessionId = session.parse().map_err(|_| TenantError::NotFound)?;
         let session = self.ports().sessions.session(entered.id(), &id).await?;
-        let session = session.filter(|session| session.user_id == *user).ok_or(TenantError::NotFound)?;
-        self.end_session(caller, &session, "ended by its user").await
+        let session = session
+            .filter(|session| session.user_id == *user)
+            .ok_or(TenantError::NotFound)?;
+        self.end_session(caller, &session, "ended by its user")
+            .await
     }
 
     /// Ends a session; nothing happens when it is over already.
-    pub(crate) async fn end_session(&self, caller: &Caller, session: &Session, reason: &str) -> Result<(), TenantError> {
+    pub(crate) async fn end_session(
+        &self,
+        caller: &Caller,
+        session: &Session,
+        reason: &str,
+    ) -> Result<(), TenantError> {
         again!({
-            let found = self.ports().sessions.session(&session.app_id, &session.id).await?;
-            let Some(mut session) = found.filter(|session| session.revoked_at.is_none()) else { return Ok(()) };
+            let found = self
+                .ports()
+                .sessions
+                .session(&session.app_id, &session.id)
+                .await?;
+            let Some(mut session) = found.filter(|session| session.revoked_at.is_none()) else {
+                return Ok(());
+            };
             session.revoked_at = Some(self.now());
             let app = session.app_id.clone();
             let mut transition = Transition::of([Change::Session(Box::new(session.clone()))]);
             transition.note(&app, Subject::Session(session.id.clone()), self.now());
-            let data = json!({"user_id": session.user_id, "session_id": session.id, "reason": reason});
-            self.record(&mut transition.journal, &app, caller, "session.revoked", session.id.as_str(), data);
+            let data =
+                json!({"user_id": session.user_id, "session_id": session.id, "reason": reason});
+            self.record(
+                &mut transition.journal,
+                &app,
+                caller,
+                "session.revoked",
+                session.id.as_str(),
+                data,
+            );
             Ok(self.apply(transition).await?)
         })
     }
@@ -177,9 +285,13 @@ impl Tenants {
 
 // Whatever is typed, known or not, counts alike; the address' canonical form is lower case.
 fn account(app: &AppId, email: &str) -> String {
-    crypto::hex(&crypto::sha256(format!("{app}\n{}", email.to_ascii_lowercase()).as_bytes()))
+    crypto::hex(&crypto::sha256(
+        format!("{app}\n{}", email.to_ascii_lowercase()).as_bytes(),
+    ))
 }
 
 fn no_person() -> TenantError {
-    TenantError::Forbidden { missing: vec!["a user's token".to_owned()] }
+    TenantError::Forbidden {
+        missing: vec!["a user's token".to_owned()],
+    }
 }

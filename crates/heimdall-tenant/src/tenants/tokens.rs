@@ -49,13 +49,22 @@ impl Grant {
     pub const ALL: [(&'static str, Self); 5] = [
         ("client_credentials", Self::ClientCredentials),
         ("refresh_token", Self::RefreshToken),
-        ("urn:ietf:params:oauth:grant-type:token-exchange", Self::TokenExchange),
-        ("urn:ietf:params:oauth:grant-type:jwt-bearer", Self::JwtBearer),
+        (
+            "urn:ietf:params:oauth:grant-type:token-exchange",
+            Self::TokenExchange,
+        ),
+        (
+            "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            Self::JwtBearer,
+        ),
         ("urn:heimdall:grant:user", Self::MintForUser),
     ];
 
     fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|(name, _)| *name == text).map(|(_, grant)| grant)
+        Self::ALL
+            .into_iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, grant)| grant)
     }
 }
 
@@ -71,9 +80,14 @@ impl Tenants {
         auth: &ClientAuth,
         request: &TokenRequest,
     ) -> Result<TokenAnswer, TenantError> {
-        let grant = request.grant_type.as_deref().ok_or_else(|| invalid_request("`grant_type` is missing"))?;
-        let grant = Grant::parse(grant)
-            .ok_or(TenantError::oauth(OAuthCode::UnsupportedGrantType, "this grant type is not supported"))?;
+        let grant = request
+            .grant_type
+            .as_deref()
+            .ok_or_else(|| invalid_request("`grant_type` is missing"))?;
+        let grant = Grant::parse(grant).ok_or(TenantError::oauth(
+            OAuthCode::UnsupportedGrantType,
+            "this grant type is not supported",
+        ))?;
         if let Some(app) = app {
             self.model_of(app).await?.ok_or(TenantError::NotFound)?;
         }
@@ -91,21 +105,32 @@ impl Tenants {
     }
 
     /// The client that authenticates itself, of a working App.
-    pub(crate) async fn client(&self, app: Option<&str>, auth: &ClientAuth, request: &TokenRequest) -> Result<Arc<LiveClient>, TenantError> {
+    pub(crate) async fn client(
+        &self,
+        app: Option<&str>,
+        auth: &ClientAuth,
+        request: &TokenRequest,
+    ) -> Result<Arc<LiveClient>, TenantError> {
         if request.client_assertion.is_some() || request.client_assertion_type.is_some() {
             return self.client_by_assertion(app, request).await;
         }
         let (id, secret) = match (&auth.basic, &request.client_secret) {
-            (Some(_), Some(_)) => return Err(invalid_request("the client authenticates in two ways")),
+            (Some(_), Some(_)) => {
+                return Err(invalid_request("the client authenticates in two ways"));
+            }
             (Some((id, secret)), None) => {
                 if request.client_id.as_ref().is_some_and(|other| other != id) {
                     return Err(invalid_request("two different client ids"));
                 }
                 (id.as_str(), secret)
             }
-            (None, Some(secret)) => {
-                (request.client_id.as_deref().ok_or_else(|| invalid_request("`client_id` is missing"))?, secret)
-            }
+            (None, Some(secret)) => (
+                request
+                    .client_id
+                    .as_deref()
+                    .ok_or_else(|| invalid_request("`client_id` is missing"))?,
+                secret,
+            ),
             (None, None) => return Err(invalid_client()),
         };
         let presented = self.inner.secrets.client_hash(secret.expose());
@@ -113,7 +138,9 @@ impl Tenants {
             Ok(id) => self.live_client(&id).await?,
             Err(_) => None,
         };
-        let Some(live) = live else { return Err(invalid_client()) };
+        let Some(live) = live else {
+            return Err(invalid_client());
+        };
         let mut right = false;
         for stored in &live.credential.secrets {
             right |= crypto::constant_time_eq(stored.hash.as_bytes(), presented.as_bytes());
@@ -124,46 +151,82 @@ impl Tenants {
         client_of(live, app)
     }
 
-    async fn refresh(&self, app: Option<&str>, request: &TokenRequest) -> Result<TokenAnswer, TenantError> {
-        let presented = request.refresh_token.as_ref().ok_or_else(|| invalid_request("`refresh_token` is missing"))?;
+    async fn refresh(
+        &self,
+        app: Option<&str>,
+        request: &TokenRequest,
+    ) -> Result<TokenAnswer, TenantError> {
+        let presented = request
+            .refresh_token
+            .as_ref()
+            .ok_or_else(|| invalid_request("`refresh_token` is missing"))?;
         let presented = RefreshToken::parse(presented.expose()).ok_or_else(invalid_grant)?;
         again!({
             let now = self.now();
-            let found = self.ports().sessions.session_anywhere(&presented.session).await?;
-            let Some(session) = found.filter(|session| self.inner.secrets.refresh_holds(&presented, &session.nonce)) else {
+            let found = self
+                .ports()
+                .sessions
+                .session_anywhere(&presented.session)
+                .await?;
+            let Some(session) = found
+                .filter(|session| self.inner.secrets.refresh_holds(&presented, &session.nonce))
+            else {
                 return Err(invalid_grant());
             };
-            let model = self.model(AppKey::Id(&session.app_id)).await?.ok_or_else(invalid_grant)?;
+            let model = self
+                .model(AppKey::Id(&session.app_id))
+                .await?
+                .ok_or_else(invalid_grant)?;
             let here = app.is_none_or(|app| model.app.name == app || model.app.id.as_str() == app);
-            if !here || session.revoked_at.is_some() || now >= session.expires_at || model.app.state != AppState::Active {
+            if !here
+                || session.revoked_at.is_some()
+                || now >= session.expires_at
+                || model.app.state != AppState::Active
+            {
                 return Err(invalid_grant());
             }
             let behind = session.generation - presented.generation;
             let repeated = behind == 1 && now < session.refreshed_at.plus(ROTATION_WINDOW);
             if behind != 0 && !repeated {
                 // Somebody holds a token that was replaced: thief or victim, nobody can tell (RFC 9700 §4.14.2).
-                self.end_session(&Caller::Anonymous, &session, "reuse of a refresh token").await?;
+                self.end_session(&Caller::Anonymous, &session, "reuse of a refresh token")
+                    .await?;
                 return Err(invalid_grant());
             }
-            let live = self.live_user(&model, &session.user_id, now).await?.ok_or_else(invalid_grant)?;
+            let live = self
+                .live_user(&model, &session.user_id, now)
+                .await?
+                .ok_or_else(invalid_grant)?;
             if live.row.state != UserState::Active {
                 return Err(invalid_grant());
             }
-            let shape = Shape { session: Some(session.id.clone()), ..shape(request)? };
+            let shape = Shape {
+                session: Some(session.id.clone()),
+                ..shape(request)?
+            };
             let seconds = model.app.settings.lifetimes.user_token_seconds;
             let issued = self.issue_to_user(&live, &session.user_id, seconds, shape)?;
             let mut next = session;
             if !repeated {
                 next.generation += 1;
                 next.refreshed_at = now;
-                self.apply(Transition::of([Change::Session(Box::new(next.clone()))])).await?;
+                self.apply(Transition::of([Change::Session(Box::new(next.clone()))]))
+                    .await?;
             }
-            let token = self.inner.secrets.refresh_token(&next.id, &next.nonce, next.generation);
+            let token = self
+                .inner
+                .secrets
+                .refresh_token(&next.id, &next.nonce, next.generation);
             Ok(answer(issued, request, Some(token)))
         })
     }
 
-    async fn mint(&self, caller: &Caller, app: Option<&str>, request: &TokenRequest) -> Result<TokenAnswer, TenantError> {
+    async fn mint(
+        &self,
+        caller: &Caller,
+        app: Option<&str>,
+        request: &TokenRequest,
+    ) -> Result<TokenAnswer, TenantError> {
         self.operator(caller)?;
         let app = app.ok_or_else(|| invalid_request("this grant belongs to an App"))?;
         let model = self.model_of(app).await?.ok_or(TenantError::NotFound)?;
@@ -172,14 +235,31 @@ impl Tenants {
             .as_deref()
             .and_then(|id| id.parse().ok())
             .ok_or_else(|| invalid_request("`user_id` is missing or no id"))?;
-        let live = self.live_user(&model, &user, self.now()).await?.ok_or_else(invalid_grant)?;
+        let live = self
+            .live_user(&model, &user, self.now())
+            .await?
+            .ok_or_else(invalid_grant)?;
         if live.row.state != UserState::Active || model.app.state != AppState::Active {
             return Err(invalid_grant());
         }
         let seconds = MINT_SECONDS.min(model.app.settings.lifetimes.user_token_seconds);
-        let issued = self.issue_to_user(&live, &user, seconds, Shape { client_id: Some("admin".to_owned()), ..shape(request)? })?;
+        let issued = self.issue_to_user(
+            &live,
+            &user,
+            seconds,
+            Shape {
+                client_id: Some("admin".to_owned()),
+                ..shape(request)?
+            },
+        )?;
         let mut transition = Transition::default();
-        transition.journal.audit.push(self.audit(Some(&model.app.id), caller, "token.minted", user.as_str(), json!({"user_id": user, "seconds": seconds})));
+        transition.journal.audit.push(self.audit(
+            Some(&model.app.id),
+            caller,
+            "token.minted",
+            user.as_str(),
+            json!({"user_id": user, "seconds": seconds}),
+        ));
         self.apply(transition).await?;
         Ok(answer(issued, request, None))
     }
@@ -188,18 +268,33 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::OAuth`] when the client does not authenticate itself.
-    pub async fn revoke(&self, caller: &Caller, app: Option<&str>, auth: &ClientAuth, request: &TokenRequest, token: &Secret) -> Result<(), TenantError> {
+    pub async fn revoke(
+        &self,
+        caller: &Caller,
+        app: Option<&str>,
+        auth: &ClientAuth,
+        request: &TokenRequest,
+        token: &Secret,
+    ) -> Result<(), TenantError> {
         let (actor, within) = self.token_desk(caller, app, auth, request).await?;
         if let Some(refresh) = RefreshToken::parse(token.expose()) {
-            let session = self.ports().sessions.session_anywhere(&refresh.session).await?;
-            if let Some(session) = session.filter(|session| self.inner.secrets.refresh_holds(&refresh, &session.nonce))
+            let session = self
+                .ports()
+                .sessions
+                .session_anywhere(&refresh.session)
+                .await?;
+            if let Some(session) =
+                session.filter(|session| self.inner.secrets.refresh_holds(&refresh, &session.nonce))
                 && within.as_ref().is_none_or(|app| *app == session.app_id)
             {
-                self.end_session(&actor, &session, "revoked by a client").await?;
+                self.end_session(&actor, &session, "revoked by a client")
+                    .await?;
             }
             return Ok(());
         }
-        let Some(good) = self.good_token(token.expose()).await? else { return Ok(()) };
+        let Some(good) = self.good_token(token.expose()).await? else {
+            return Ok(());
+        };
         let verified = &good.verified;
         if within.as_ref().is_some_and(|app| *app != verified.app_id) {
             return Ok(());
@@ -207,14 +302,26 @@ impl Tenants {
         if let Some(id) = &verified.session
             && let Some(session) = self.ports().sessions.session(&verified.app_id, id).await?
         {
-            return self.end_session(&actor, &session, "revoked by a client").await;
+            return self
+                .end_session(&actor, &session, "revoked by a client")
+                .await;
         }
         let app_id = &verified.app_id;
-        let deny = Change::DenyToken { app_id: app_id.clone(), id: verified.id.clone(), until: verified.claims.expires_at() };
+        let deny = Change::DenyToken {
+            app_id: app_id.clone(),
+            id: verified.id.clone(),
+            until: verified.claims.expires_at(),
+        };
         let mut transition = Transition::of([deny]);
         transition.note(app_id, Subject::Token(verified.id.clone()), self.now());
         let data = json!({"sub": verified.claims.sub});
-        transition.journal.audit.push(self.audit(Some(app_id), &actor, "token.revoked", verified.id.as_str(), data));
+        transition.journal.audit.push(self.audit(
+            Some(app_id),
+            &actor,
+            "token.revoked",
+            verified.id.as_str(),
+            data,
+        ));
         Ok(self.apply(transition).await?)
     }
 
@@ -228,7 +335,14 @@ impl Tenants {
     ) -> Result<(Caller, Option<heimdall_types::AppId>), TenantError> {
         if caller.is_operator() {
             let within = match app {
-                Some(app) => Some(self.model_of(app).await?.ok_or(TenantError::NotFound)?.app.id.clone()),
+                Some(app) => Some(
+                    self.model_of(app)
+                        .await?
+                        .ok_or(TenantError::NotFound)?
+                        .app
+                        .id
+                        .clone(),
+                ),
                 None => None,
             };
             return Ok((caller.clone(), within));
@@ -268,28 +382,53 @@ fn nobody(client: &LiveClient) -> heimdall_token::AccessClaims {
     }
 }
 
-pub(crate) fn client_of(live: Arc<LiveClient>, app: Option<&str>) -> Result<Arc<LiveClient>, TenantError> {
+pub(crate) fn client_of(
+    live: Arc<LiveClient>,
+    app: Option<&str>,
+) -> Result<Arc<LiveClient>, TenantError> {
     let own = &live.model.app;
     let here = app.is_none_or(|app| own.name == app || own.id.as_str() == app);
-    if here && own.state == AppState::Active { Ok(live) } else { Err(invalid_client()) }
+    if here && own.state == AppState::Active {
+        Ok(live)
+    } else {
+        Err(invalid_client())
+    }
 }
 
 pub(crate) fn shape(request: &TokenRequest) -> Result<Shape, TenantError> {
     let mut audiences = Vec::new();
     for target in [&request.resource, &request.audience].into_iter().flatten() {
-        let plain = !target.is_empty() && target.len() <= 512 && target.bytes().all(|c| c.is_ascii_graphic());
+        let plain = !target.is_empty()
+            && target.len() <= 512
+            && target.bytes().all(|c| c.is_ascii_graphic());
         if !plain {
-            return Err(TenantError::oauth(OAuthCode::InvalidTarget, "`resource` and `audience` are names without spaces"));
+            return Err(TenantError::oauth(
+                OAuthCode::InvalidTarget,
+                "`resource` and `audience` are names without spaces",
+            ));
         }
         audiences.push(target.clone());
     }
-    Ok(Shape { scope: request.scope.clone(), audiences, jkt: request.dpop_jkt.clone(), ..Shape::default() })
+    Ok(Shape {
+        scope: request.scope.clone(),
+        audiences,
+        jkt: request.dpop_jkt.clone(),
+        ..Shape::default()
+    })
 }
 
-pub(crate) fn answer(issued: Issued, request: &TokenRequest, refresh_token: Option<String>) -> TokenAnswer {
+pub(crate) fn answer(
+    issued: Issued,
+    request: &TokenRequest,
+    refresh_token: Option<String>,
+) -> TokenAnswer {
     TokenAnswer {
         access_token: issued.token,
-        token_type: if request.dpop_jkt.is_some() { "DPoP" } else { "Bearer" },
+        token_type: if request.dpop_jkt.is_some() {
+            "DPoP"
+        } else {
+            "Bearer"
+        },
         expires_in: issued.expires_in,
         refresh_token,
         scope: request.scope.clone(),
@@ -302,9 +441,15 @@ pub(crate) fn invalid_request(description: &'static str) -> TenantError {
 }
 
 pub(crate) fn invalid_client() -> TenantError {
-    TenantError::oauth(OAuthCode::InvalidClient, "the client could not be authenticated")
+    TenantError::oauth(
+        OAuthCode::InvalidClient,
+        "the client could not be authenticated",
+    )
 }
 
 pub(crate) fn invalid_grant() -> TenantError {
-    TenantError::oauth(OAuthCode::InvalidGrant, "the grant is invalid, expired, revoked or another client's")
+    TenantError::oauth(
+        OAuthCode::InvalidGrant,
+        "the grant is invalid, expired, revoked or another client's",
+    )
 }

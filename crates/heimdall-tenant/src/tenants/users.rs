@@ -30,7 +30,12 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `users:write`, or when the caller lacks what the roles hold; [`TenantError::Taken`] for a known address.
-    pub async fn create_user(&self, caller: &Caller, app: &str, new: NewUser) -> Result<UserView, TenantError> {
+    pub async fn create_user(
+        &self,
+        caller: &Caller,
+        app: &str,
+        new: NewUser,
+    ) -> Result<UserView, TenantError> {
         let entered = self.enter(caller, app, "users:write").await?;
         let names: Vec<String> = new.role.into_iter().chain(new.roles).collect();
         if let Some(password) = &new.password {
@@ -43,23 +48,57 @@ impl Tenants {
             Some(password) => Some(self.ports().passwords.hash(password).await?),
             None => None,
         };
-        self.insert_user(caller, &entered.model, User { password, ..user }, &roles, Transition::default()).await
+        self.insert_user(
+            caller,
+            &entered.model,
+            User { password, ..user },
+            &roles,
+            Transition::default(),
+        )
+        .await
     }
 
     /// Users by id.
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `users:read`.
-    pub async fn users(&self, caller: &Caller, app: &str, query: UserQuery, page: &PageRequest) -> Result<Page<UserView>, TenantError> {
+    pub async fn users(
+        &self,
+        caller: &Caller,
+        app: &str,
+        query: UserQuery,
+        page: &PageRequest,
+    ) -> Result<Page<UserView>, TenantError> {
         let entered = self.enter(caller, app, "users:read").await?;
         let role = match &query.role {
-            Some(name) => Some(entered.model.role(name).ok_or_else(|| TenantError::invalid("role", "is no role of the App"))?.role.id.clone()),
+            Some(name) => Some(
+                entered
+                    .model
+                    .role(name)
+                    .ok_or_else(|| TenantError::invalid("role", "is no role of the App"))?
+                    .role
+                    .id
+                    .clone(),
+            ),
             None => None,
         };
-        let filter = UserFilter { state: query.state, role, email_prefix: query.email.map(|email| email.to_ascii_lowercase()) };
-        let users = self.ports().directory.users(entered.id(), &filter, page).await?;
+        let filter = UserFilter {
+            state: query.state,
+            role,
+            email_prefix: query.email.map(|email| email.to_ascii_lowercase()),
+        };
+        let users = self
+            .ports()
+            .directory
+            .users(entered.id(), &filter, page)
+            .await?;
         let ids: Vec<UserId> = users.data.iter().map(|user| user.id.clone()).collect();
-        let mut roles = self.ports().directory.roles_of(entered.id(), &ids).await?.into_iter();
+        let mut roles = self
+            .ports()
+            .directory
+            .roles_of(entered.id(), &ids)
+            .await?
+            .into_iter();
         Ok(users.map(|user| view::user(&entered.model, &user, &roles.next().unwrap_or_default())))
     }
 
@@ -67,10 +106,24 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `users:read`, unless it is the caller itself.
-    pub async fn user(&self, caller: &Caller, app: &str, user: &str) -> Result<UserView, TenantError> {
+    pub async fn user(
+        &self,
+        caller: &Caller,
+        app: &str,
+        user: &str,
+    ) -> Result<UserView, TenantError> {
         let own = caller.user().is_some_and(|own| own.as_str() == user);
-        let entered = if own { self.visit(caller, app).await? } else { self.enter(caller, app, "users:read").await? };
-        let user = self.ports().directory.user(entered.id(), &user_id(user)?).await?.ok_or(TenantError::NotFound)?;
+        let entered = if own {
+            self.visit(caller, app).await?
+        } else {
+            self.enter(caller, app, "users:read").await?
+        };
+        let user = self
+            .ports()
+            .directory
+            .user(entered.id(), &user_id(user)?)
+            .await?
+            .ok_or(TenantError::NotFound)?;
         let roles = self.roles_held(entered.id(), &user.id).await?;
         Ok(view::user(&entered.model, &user, &roles))
     }
@@ -80,7 +133,14 @@ impl Tenants {
     /// # Errors
     /// [`TenantError::Forbidden`] without `users:write`, or when a new address or password would give the caller the
     /// account of somebody who holds more.
-    pub async fn update_user(&self, caller: &Caller, app: &str, user: &str, patch: UserPatch, expected: Option<i64>) -> Result<UserView, TenantError> {
+    pub async fn update_user(
+        &self,
+        caller: &Caller,
+        app: &str,
+        user: &str,
+        patch: UserPatch,
+        expected: Option<i64>,
+    ) -> Result<UserView, TenantError> {
         let entered = self.enter(caller, app, "users:write").await?;
         let id = user_id(user)?;
         if let Some(password) = &patch.password {
@@ -89,7 +149,11 @@ impl Tenants {
         if let Some(display_name) = &patch.display_name {
             name::line("display_name", display_name, name::MAX_DISPLAY_NAME)?;
         }
-        let email = patch.email.as_deref().map(str::parse::<Email>).transpose()?;
+        let email = patch
+            .email
+            .as_deref()
+            .map(str::parse::<Email>)
+            .transpose()?;
         if patch.password.is_some() || email.is_some() {
             self.must_outrank(&entered, &id).await?;
         }
@@ -116,15 +180,27 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::LastHolder`]; [`TenantError::State`] when it is deactivated.
-    pub async fn suspend_user(&self, caller: &Caller, app: &str, user: &str) -> Result<UserView, TenantError> {
+    pub async fn suspend_user(
+        &self,
+        caller: &Caller,
+        app: &str,
+        user: &str,
+    ) -> Result<UserView, TenantError> {
         let entered = self.enter(caller, app, "users:write").await?;
-        self.change_user(caller, &entered, &user_id(user)?, "user.suspended", None, |user| match user.state {
-            UserState::Deactivated => Err(TenantError::State("the user is deactivated")),
-            _ => {
-                user.state = UserState::Suspended;
-                Ok(true)
-            }
-        })
+        self.change_user(
+            caller,
+            &entered,
+            &user_id(user)?,
+            "user.suspended",
+            None,
+            |user| match user.state {
+                UserState::Deactivated => Err(TenantError::State("the user is deactivated")),
+                _ => {
+                    user.state = UserState::Suspended;
+                    Ok(true)
+                }
+            },
+        )
         .await
     }
 
@@ -132,7 +208,12 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] when the caller lacks what the user holds.
-    pub async fn reactivate_user(&self, caller: &Caller, app: &str, user: &str) -> Result<UserView, TenantError> {
+    pub async fn reactivate_user(
+        &self,
+        caller: &Caller,
+        app: &str,
+        user: &str,
+    ) -> Result<UserView, TenantError> {
         let entered = self.enter(caller, app, "users:write").await?;
         let id = user_id(user)?;
         self.must_outrank(&entered, &id).await?;
@@ -148,30 +229,65 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::LastHolder`]; another version than `expected`.
-    pub async fn delete_user(&self, caller: &Caller, app: &str, user: &str, purge: bool, expected: Option<i64>) -> Result<(), TenantError> {
+    pub async fn delete_user(
+        &self,
+        caller: &Caller,
+        app: &str,
+        user: &str,
+        purge: bool,
+        expected: Option<i64>,
+    ) -> Result<(), TenantError> {
         let entered = self.enter(caller, app, "users:write").await?;
         let id = user_id(user)?;
         if purge {
             return self.purge_user(caller, &entered, &id, expected).await;
         }
-        let done = self.change_user(caller, &entered, &id, "user.deactivated", expected, |user| {
-            user.state = UserState::Deactivated;
-            Ok(true)
-        });
+        let done = self.change_user(
+            caller,
+            &entered,
+            &id,
+            "user.deactivated",
+            expected,
+            |user| {
+                user.state = UserState::Deactivated;
+                Ok(true)
+            },
+        );
         done.await.map(|_| ())
     }
 
-    async fn purge_user(&self, caller: &Caller, entered: &Entered, id: &UserId, expected: Option<i64>) -> Result<(), TenantError> {
+    async fn purge_user(
+        &self,
+        caller: &Caller,
+        entered: &Entered,
+        id: &UserId,
+        expected: Option<i64>,
+    ) -> Result<(), TenantError> {
         again!({
             let model = self.fresh(entered.id()).await?;
-            let user = self.ports().directory.user(entered.id(), id).await?.ok_or(TenantError::NotFound)?;
+            let user = self
+                .ports()
+                .directory
+                .user(entered.id(), id)
+                .await?
+                .ok_or(TenantError::NotFound)?;
             expect(user.version, expected)?;
-            let mut transition = Transition::of([Change::EraseUser { app_id: entered.id().clone(), id: id.clone() }]);
+            let mut transition = Transition::of([Change::EraseUser {
+                app_id: entered.id().clone(),
+                id: id.clone(),
+            }]);
             if user.state == UserState::Active {
                 transition = self.guard_holder(transition, &model, id).await?;
             }
             transition.note(entered.id(), Subject::User(id.clone()), self.now());
-            self.record(&mut transition.journal, entered.id(), caller, "user.deleted", id.as_str(), json!({"user_id": id}));
+            self.record(
+                &mut transition.journal,
+                entered.id(),
+                caller,
+                "user.deleted",
+                id.as_str(),
+                json!({"user_id": id}),
+            );
             Ok(self.apply(transition).await?)
         })
     }
@@ -180,11 +296,22 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Forbidden`] without `users:write`, unless it is the caller itself.
-    pub async fn revoke_user_sessions(&self, caller: &Caller, app: &str, user: &str) -> Result<(), TenantError> {
+    pub async fn revoke_user_sessions(
+        &self,
+        caller: &Caller,
+        app: &str,
+        user: &str,
+    ) -> Result<(), TenantError> {
         let own = caller.user().is_some_and(|own| own.as_str() == user);
-        let entered = if own { self.visit(caller, app).await? } else { self.enter(caller, app, "users:write").await? };
+        let entered = if own {
+            self.visit(caller, app).await?
+        } else {
+            self.enter(caller, app, "users:write").await?
+        };
         let id = user_id(user)?;
-        let done = self.change_user(caller, &entered, &id, "user.sessions_revoked", None, |_| Ok(true));
+        let done = self.change_user(caller, &entered, &id, "user.sessions_revoked", None, |_| {
+            Ok(true)
+        });
         done.await.map(|_| ())
     }
 
@@ -192,20 +319,42 @@ impl Tenants {
     ///
     /// # Errors
     /// What is wrong with the line.
-    pub async fn import_user(&self, caller: &Caller, app: &str, new: ImportedUser) -> Result<UserId, TenantError> {
+    pub async fn import_user(
+        &self,
+        caller: &Caller,
+        app: &str,
+        new: ImportedUser,
+    ) -> Result<UserId, TenantError> {
         self.operator(caller)?;
         let entered = self.visit(caller, app).await?;
-        if new.password_hash.as_deref().is_some_and(|hash| !importable(hash)) {
-            return Err(TenantError::invalid("password_hash", "is not of a kind that can be checked here"));
+        if new
+            .password_hash
+            .as_deref()
+            .is_some_and(|hash| !importable(hash))
+        {
+            return Err(TenantError::invalid(
+                "password_hash",
+                "is not of a kind that can be checked here",
+            ));
         }
         let roles = named(&entered.model, "roles", &new.roles)?;
         let user = self.blank_user(entered.id(), &new.email, new.display_name)?;
-        let user = User { password: new.password_hash.map(PasswordHash), ..user };
-        let made = self.insert_user(caller, &entered.model, user, &roles, Transition::default()).await?;
+        let user = User {
+            password: new.password_hash.map(PasswordHash),
+            ..user
+        };
+        let made = self
+            .insert_user(caller, &entered.model, user, &roles, Transition::default())
+            .await?;
         Ok(made.id)
     }
 
-    pub(crate) fn blank_user(&self, app: &AppId, email: &str, display_name: Option<String>) -> Result<User, TenantError> {
+    pub(crate) fn blank_user(
+        &self,
+        app: &AppId,
+        email: &str,
+        display_name: Option<String>,
+    ) -> Result<User, TenantError> {
         let email: Email = email.parse()?;
         let display_name = display_name.unwrap_or_else(|| email.to_string());
         name::line("display_name", &display_name, name::MAX_DISPLAY_NAME)?;
@@ -225,14 +374,40 @@ impl Tenants {
     }
 
     /// Writes a new user with its roles, beside whatever `transition` holds already.
-    pub(crate) async fn insert_user(&self, caller: &Caller, model: &Model, user: User, roles: &[RoleId], mut transition: Transition) -> Result<UserView, TenantError> {
+    pub(crate) async fn insert_user(
+        &self,
+        caller: &Caller,
+        model: &Model,
+        user: User,
+        roles: &[RoleId],
+        mut transition: Transition,
+    ) -> Result<UserView, TenantError> {
         let app = &model.app.id;
         transition = transition.with(Change::User(Box::new(user.clone())));
-        self.record(&mut transition.journal, app, caller, "user.created", user.id.as_str(), json!({"user_id": user.id}));
+        self.record(
+            &mut transition.journal,
+            app,
+            caller,
+            "user.created",
+            user.id.as_str(),
+            json!({"user_id": user.id}),
+        );
         for id in roles {
             let role = model.role_by_id(id).ok_or(TenantError::InUse)?;
-            transition = transition.with(Change::Assign { app_id: app.clone(), user_id: user.id.clone(), role_id: id.clone(), at: user.created_at });
-            self.record_role(&mut transition.journal, app, caller, "role.assigned", &user.id, &role.role);
+            transition = transition.with(Change::Assign {
+                app_id: app.clone(),
+                user_id: user.id.clone(),
+                role_id: id.clone(),
+                at: user.created_at,
+            });
+            self.record_role(
+                &mut transition.journal,
+                app,
+                caller,
+                "role.assigned",
+                &user.id,
+                &role.role,
+            );
         }
         self.apply(transition).await?;
         Ok(view::user(model, &User { version: 1, ..user }, roles))
@@ -244,8 +419,17 @@ impl Tenants {
             return Ok(());
         }
         let now = self.now();
-        let row = self.ports().authority.standing(entered.id(), user, now).await?.ok_or(TenantError::NotFound)?;
-        let names = row.windows.iter().filter(|window| now < window.ends_at).map(|window| window.role.as_str());
+        let row = self
+            .ports()
+            .authority
+            .standing(entered.id(), user, now)
+            .await?
+            .ok_or(TenantError::NotFound)?;
+        let names = row
+            .windows
+            .iter()
+            .filter(|window| now < window.ends_at)
+            .map(|window| window.role.as_str());
         let theirs = entered.model.effective(&row.roles, names);
         entered.may_grant(&theirs.patterns)
     }
@@ -254,12 +438,34 @@ impl Tenants {
     ///
     /// # Errors
     /// [`TenantError::Invalid`] when the present password is wrong.
-    pub async fn change_password(&self, caller: &Caller, app: &str, present: Secret, new: Secret) -> Result<(), TenantError> {
+    pub async fn change_password(
+        &self,
+        caller: &Caller,
+        app: &str,
+        present: Secret,
+        new: Secret,
+    ) -> Result<(), TenantError> {
         let entered = self.visit(caller, app).await?;
-        let id = caller.user().ok_or(TenantError::Forbidden { missing: vec!["a user's token".to_owned()] })?.clone();
+        let id = caller
+            .user()
+            .ok_or(TenantError::Forbidden {
+                missing: vec!["a user's token".to_owned()],
+            })?
+            .clone();
         check_password(&entered.app().settings.password, new.expose())?;
-        let user = self.ports().directory.user(entered.id(), &id).await?.ok_or(TenantError::NotFound)?;
-        if self.ports().passwords.verify(present, user.password).await? == crate::ports::Verdict::Wrong {
+        let user = self
+            .ports()
+            .directory
+            .user(entered.id(), &id)
+            .await?
+            .ok_or(TenantError::NotFound)?;
+        if self
+            .ports()
+            .passwords
+            .verify(present, user.password)
+            .await?
+            == crate::ports::Verdict::Wrong
+        {
             return Err(TenantError::invalid("present_password", "is wrong"));
         }
         let password = self.ports().passwords.hash(new).await?;
@@ -283,7 +489,12 @@ impl Tenants {
         again!({
             let app = entered.id();
             let now = self.now();
-            let before = self.ports().directory.user(app, id).await?.ok_or(TenantError::NotFound)?;
+            let before = self
+                .ports()
+                .directory
+                .user(app, id)
+                .await?
+                .ok_or(TenantError::NotFound)?;
             expect(before.version, expected)?;
             let mut user = before.clone();
             let ends = change(&mut user)?;
@@ -291,7 +502,11 @@ impl Tenants {
             let mut transition = Transition::default();
             if ends {
                 user.tokens_after = now;
-                transition = transition.with(Change::RevokeSessions { app_id: app.clone(), user_id: id.clone(), at: now });
+                transition = transition.with(Change::RevokeSessions {
+                    app_id: app.clone(),
+                    user_id: id.clone(),
+                    at: now,
+                });
             }
             let data = json!({"user_id": id, "state": user.state});
             if ends || before.state != user.state {
@@ -303,7 +518,13 @@ impl Tenants {
             }
             transition = transition.with(Change::User(Box::new(user.clone())));
             // `user.suspended` and `user.sessions_revoked` are no types of the feed.
-            transition.journal.audit.push(self.audit(Some(app), caller, action, id.as_str(), data.clone()));
+            transition.journal.audit.push(self.audit(
+                Some(app),
+                caller,
+                action,
+                id.as_str(),
+                data.clone(),
+            ));
             let kind = match action {
                 "user.suspended" => "user.updated",
                 "user.sessions_revoked" => "session.revoked",
@@ -317,12 +538,21 @@ impl Tenants {
         })
     }
 
-    async fn guard_holder(&self, transition: Transition, model: &Model, leaver: &UserId) -> Result<Transition, TenantError> {
+    async fn guard_holder(
+        &self,
+        transition: Transition,
+        model: &Model,
+        leaver: &UserId,
+    ) -> Result<Transition, TenantError> {
         let held = self.roles_held(&model.app.id, leaver).await?;
         if !model.allows(&model.effective(&held, []), ASSIGN) {
             return Ok(transition);
         }
-        self.keep_a_holder(model, &model.roles_holding(ASSIGN), Some(leaver)).await?;
-        Ok(transition.with(Change::Authority { app_id: model.app.id.clone(), expected: model.authority }))
+        self.keep_a_holder(model, &model.roles_holding(ASSIGN), Some(leaver))
+            .await?;
+        Ok(transition.with(Change::Authority {
+            app_id: model.app.id.clone(),
+            expected: model.authority,
+        }))
     }
 }
