@@ -44,6 +44,7 @@ impl<'r> Context<'r> {
     }
 
     /// Uses up fuel.
+    #[inline]
     pub(crate) fn charge(&mut self, steps: usize) -> Result<(), CallError> {
         match self.fuel.checked_sub(steps as u64) {
             Some(left) => {
@@ -127,6 +128,12 @@ impl<'r> Context<'r> {
                 return Ok(number % bound);
             }
         }
+    }
+
+    /// Whether no map of the data was written to.
+    #[inline]
+    pub(crate) fn is_unwritten(&self) -> bool {
+        self.written.is_empty()
     }
 
     /// A map as this render left it.

@@ -9,7 +9,7 @@ pub(crate) use printf::printf;
 pub(crate) use value::{DEEPEST, Printer};
 
 use crate::sink::{Buffer, Sink};
-use crate::{CallError, Value};
+use crate::{CallError, IntType, Value};
 
 /// Writes a value as `%v` does.
 pub(crate) fn write_value(value: &Value<'_>, out: &mut dyn Sink) -> Result<(), CallError> {
@@ -17,8 +17,33 @@ pub(crate) fn write_value(value: &Value<'_>, out: &mut dyn Sink) -> Result<(), C
         Value::Str(text) => out.put_text(text),
         Value::Bool(true) => out.put("true"),
         Value::Bool(false) => out.put("false"),
+        Value::Int(n, IntType::Int | IntType::Int64) => put_int(*n, out),
+        Value::Float(f)
+            if f.fract() == 0.0 && f.abs() < 1e6 && (*f != 0.0 || f.is_sign_positive()) =>
+        {
+            put_int(*f as i64, out)
+        }
         value => Printer::new(out).print_arg(value, 'v'),
     }
+}
+
+/// Writes a whole number without taking memory.
+pub(crate) fn put_int(n: i64, out: &mut dyn Sink) -> Result<(), CallError> {
+    let mut digits = [b'0'; 20];
+    let mut left = n.unsigned_abs();
+    let mut start = digits.len();
+    for place in digits.iter_mut().rev() {
+        *place = b'0' + (left % 10) as u8;
+        start -= 1;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    if n < 0 {
+        out.put("-")?;
+    }
+    out.put(std::str::from_utf8(digits.get(start..).unwrap_or_default()).unwrap_or_default())
 }
 
 /// Writes the value of an action: what a pointer points to, unless it has a method for it.

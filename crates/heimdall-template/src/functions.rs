@@ -136,6 +136,8 @@ pub(crate) fn lookup(settings: &Settings, name: &str) -> Option<FunctionId> {
     (name == "slice").then(|| FunctionId::Builtin(go_slice()))
 }
 
+#[inline]
+
 pub(crate) fn builtin(index: u16) -> Option<&'static Builtin> {
     table::BUILTINS.get(usize::from(index))
 }
@@ -195,6 +197,7 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 /// The first argument, second and so on; the signature saw to their number.
+#[inline]
 pub(crate) fn arg<'v, 'a>(args: &'v [Value<'a>], index: usize) -> &'v Value<'a> {
     args.get(index).unwrap_or(&Value::Missing)
 }

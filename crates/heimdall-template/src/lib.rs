@@ -15,6 +15,7 @@ mod native;
 mod number;
 mod object;
 mod parse;
+mod print;
 mod program;
 mod render;
 mod sink;

@@ -18,9 +18,12 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    #[inline]
     pub(crate) fn is_empty(self) -> bool {
         self.start == self.end
     }
+
+    #[inline]
 
     pub(crate) fn len(self) -> usize {
         (self.end - self.start) as usize
@@ -192,6 +195,8 @@ impl Program {
             .find(|definition| definition.name.as_bytes() == name)
     }
 
+    #[inline]
+
     pub(crate) fn string(&self, id: StrId) -> &[u8] {
         self.strings
             .get(id.0 as usize)
@@ -199,9 +204,13 @@ impl Program {
             .unwrap_or_default()
     }
 
+    #[inline]
+
     pub(crate) fn pipe(&self, id: PipeId) -> Option<&Pipe> {
         self.pipes.get(id.0 as usize)
     }
+
+    #[inline]
 
     pub(crate) fn expr(&self, id: ExprId) -> Option<&Expr> {
         self.exprs.get(id.0 as usize)

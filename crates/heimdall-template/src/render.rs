@@ -88,6 +88,7 @@ struct Frame<'r> {
 }
 
 impl<'r> Frame<'r> {
+    #[inline]
     fn text(&self, span: Span) -> &'r str {
         self.source
             .get(span.start as usize..span.end as usize)
@@ -102,6 +103,8 @@ impl<'r> Frame<'r> {
             span.end as usize,
         )
     }
+
+    #[inline]
 
     fn variable(&self, slot: u32) -> Value<'r> {
         match slot.checked_sub(1) {
@@ -261,6 +264,8 @@ impl<'r> Renderer<'r, '_> {
         self.calls -= 1;
         Ok(())
     }
+
+    #[inline]
 
     fn charge(&mut self, frame: &Frame<'r>, span: Span) -> Result<(), Error> {
         self.cx.charge(1).map_err(|error| frame.error(span, error))

@@ -11,6 +11,8 @@ pub(crate) trait Sink {
     /// Bytes that need not be UTF-8, nor end at a character's end.
     fn put_bytes(&mut self, bytes: &[u8]) -> Result<(), CallError>;
 
+    #[inline]
+
     fn put_text(&mut self, text: &Text<'_>) -> Result<(), CallError> {
         match text.as_str() {
             Some(text) => self.put(text),
@@ -43,6 +45,7 @@ impl Buffer {
 }
 
 impl Sink for Buffer {
+    #[inline]
     fn put(&mut self, text: &str) -> Result<(), CallError> {
         self.put_bytes(text.as_bytes())
     }
@@ -79,6 +82,7 @@ impl<'o> Output<'o> {
     }
 
     /// Begins the text of one action.
+    #[inline]
     pub(crate) fn begin_action(&mut self, literal_breaks: (bool, bool)) {
         if self.options.guard_newlines {
             self.breaks = Some(literal_breaks);
@@ -86,6 +90,7 @@ impl<'o> Output<'o> {
     }
 
     /// Back to text of the template.
+    #[inline]
     pub(crate) fn end_action(&mut self) {
         self.breaks = None;
     }
@@ -107,6 +112,8 @@ impl<'o> Output<'o> {
         let pending = std::mem::take(&mut self.pending);
         self.write(&utf8::lossy(&pending))
     }
+
+    #[inline]
 
     fn write(&mut self, text: &str) -> Result<(), CallError> {
         if let Some((carriage_return, line_feed)) = self.breaks {
@@ -130,6 +137,7 @@ impl<'o> Output<'o> {
 }
 
 impl Sink for Output<'_> {
+    #[inline]
     fn put(&mut self, text: &str) -> Result<(), CallError> {
         if self.pending.is_empty() {
             return self.write(text);
@@ -138,6 +146,11 @@ impl Sink for Output<'_> {
     }
 
     fn put_bytes(&mut self, bytes: &[u8]) -> Result<(), CallError> {
+        if self.pending.is_empty()
+            && let Ok(text) = std::str::from_utf8(bytes)
+        {
+            return self.write(text);
+        }
         let mut all = std::mem::take(&mut self.pending);
         all.extend_from_slice(bytes);
         let whole = all.len() - unfinished(&all);

@@ -69,6 +69,10 @@ impl Template {
         })
     }
 
+    pub(crate) fn program(&self) -> &Program {
+        &self.program
+    }
+
     /// The name given at parsing.
     pub fn name(&self) -> &str {
         &self.name

@@ -177,6 +177,7 @@ impl<'a> Value<'a> {
     }
 
     /// Whether there is nothing: no value or `nil`.
+    #[inline]
     pub fn is_nil(&self) -> bool {
         matches!(self, Self::Missing | Self::Nil)
     }
@@ -190,6 +191,7 @@ impl<'a> Value<'a> {
     }
 
     /// Go's truth: not the zero value, not empty.
+    #[inline]
     pub(crate) fn truth(&self) -> bool {
         match self {
             Self::Missing | Self::Nil => false,
@@ -312,6 +314,7 @@ impl<'a> Value<'a> {
     }
 
     /// A pipeline's end looks through an interface: a `nil` in it is no value any more.
+    #[inline]
     pub(crate) fn settled(self) -> Self {
         match self {
             Self::Nil => Self::Missing,
@@ -329,6 +332,7 @@ impl std::fmt::Debug for Value<'_> {
 }
 
 impl<'a> From<&'a serde_json::Value> for Value<'a> {
+    #[inline]
     fn from(json: &'a serde_json::Value) -> Self {
         match json {
             serde_json::Value::Null => Self::Nil,
@@ -342,66 +346,77 @@ impl<'a> From<&'a serde_json::Value> for Value<'a> {
 }
 
 impl<'a> From<&'a serde_json::Map<String, serde_json::Value>> for Value<'a> {
+    #[inline]
     fn from(map: &'a serde_json::Map<String, serde_json::Value>) -> Self {
         Self::Map(Map::Json(map))
     }
 }
 
 impl<'a, T: Object> From<&'a T> for Value<'a> {
+    #[inline]
     fn from(object: &'a T) -> Self {
         Self::object(object)
     }
 }
 
 impl<'a> From<&'a str> for Value<'a> {
+    #[inline]
     fn from(text: &'a str) -> Self {
         Self::Str(Text::from(text))
     }
 }
 
 impl<'a> From<&'a String> for Value<'a> {
+    #[inline]
     fn from(text: &'a String) -> Self {
         Self::from(text.as_str())
     }
 }
 
 impl From<String> for Value<'_> {
+    #[inline]
     fn from(text: String) -> Self {
         Self::Str(Text::from(text))
     }
 }
 
 impl<'a> From<Text<'a>> for Value<'a> {
+    #[inline]
     fn from(text: Text<'a>) -> Self {
         Self::Str(text)
     }
 }
 
 impl From<bool> for Value<'_> {
+    #[inline]
     fn from(b: bool) -> Self {
         Self::Bool(b)
     }
 }
 
 impl From<i64> for Value<'_> {
+    #[inline]
     fn from(n: i64) -> Self {
         Self::Int(n, IntType::Int)
     }
 }
 
 impl From<f64> for Value<'_> {
+    #[inline]
     fn from(f: f64) -> Self {
         Self::Float(f)
     }
 }
 
 impl From<Time> for Value<'_> {
+    #[inline]
     fn from(time: Time) -> Self {
         Self::Time(time)
     }
 }
 
 impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
+    #[inline]
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Nil, Into::into)
     }

@@ -203,6 +203,12 @@ impl<'o> Printer<'o> {
 
     fn quoted(&mut self, bytes: &[u8]) -> Result<(), CallError> {
         let bytes = self.truncated(bytes);
+        let plain = !self.flags.sharp && self.flags.width.is_none();
+        if plain && strconv::is_plain(bytes) {
+            self.out.put("\"")?;
+            self.out.put_bytes(bytes)?;
+            return self.out.put("\"");
+        }
         if self.flags.sharp && strconv::can_backquote(bytes) {
             return self.pad(&format!("`{}`", utf8::lossy(bytes)));
         }

@@ -137,6 +137,7 @@ pub(crate) fn list<'v, 'a>(value: &'v Value<'a>, what: &str) -> Result<&'v List<
 }
 
 /// The string at a place; the signature saw to its type.
+#[inline]
 pub(crate) fn text<'v, 'a>(args: &'v [Value<'a>], index: usize) -> &'v Text<'a> {
     match args.get(index) {
         Some(Value::Str(text)) => text,
@@ -145,6 +146,7 @@ pub(crate) fn text<'v, 'a>(args: &'v [Value<'a>], index: usize) -> &'v Text<'a> 
 }
 
 /// The bytes of the string at a place.
+#[inline]
 pub(crate) fn bytes<'v>(args: &'v [Value<'_>], index: usize) -> &'v [u8] {
     text(args, index).as_bytes()
 }

@@ -202,9 +202,7 @@ pub(super) fn quote<'a>(cx: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn 
         following = true;
         let text = convert::strval(cx, value)?;
         if let Some(plain) = text.as_str()
-            && !plain
-                .bytes()
-                .any(|b| !matches!(b, b' '..=b'~') || matches!(b, b'"' | b'\\'))
+            && strconv::is_plain(plain.as_bytes())
         {
             out.put("\"")?;
             out.put(plain)?;

@@ -6,9 +6,6 @@ use crate::program::{Command, Decl, Expr, ExprId, ExprKind, Folded, Pipe, PipeId
 use crate::value::Elem;
 use crate::{CallError, Error, List, Map, MissingKey, Text, Value, methods};
 
-/// Arguments of most calls fit here, so that a call takes no memory.
-const FEW: usize = 3;
-
 /// A value that functions nest deeper than this is refused.
 const DEEPEST_VALUE: u16 = 150;
 
@@ -145,6 +142,9 @@ impl<'r> Renderer<'r, '_> {
         };
         match head.kind {
             ExprKind::Function(id) => return self.call(frame, dot, id, command, last),
+            ExprKind::Field(path) if command.args.is_empty() && last.is_none() => {
+                return self.fields(frame, dot, path, command.span);
+            }
             ExprKind::Field(path) => {
                 return self.chain(frame, dot, dot.clone(), path, command, last);
             }
@@ -194,14 +194,14 @@ impl<'r> Renderer<'r, '_> {
             }
             ExprKind::Literal(span) => Ok(Value::from(frame.text(span))),
             ExprKind::Escaped(id) => Ok(Value::Str(self.constant(self.program.string(id)))),
-            ExprKind::Field(path) => self.fields(frame, dot.clone(), path, expr.span),
+            ExprKind::Field(path) => self.fields(frame, dot, path, expr.span),
             ExprKind::Variable { variable, path } => {
                 let receiver = frame.variable(variable.slot);
-                self.fields(frame, receiver, path, expr.span)
+                self.fields(frame, &receiver, path, expr.span)
             }
             ExprKind::Chain { base, path } => {
                 let receiver = self.operand(frame, dot, base)?;
-                self.fields(frame, receiver, path, expr.span)
+                self.fields(frame, &receiver, path, expr.span)
             }
             ExprKind::Function(id) => {
                 let command = Command {
@@ -220,18 +220,60 @@ impl<'r> Renderer<'r, '_> {
     /// Fields without arguments.
     fn fields(
         &mut self,
-        frame: &mut Frame<'r>,
-        receiver: Value<'r>,
+        frame: &Frame<'r>,
+        receiver: &Value<'r>,
         path: Run,
         span: Span,
     ) -> Result<Value<'r>, Error> {
-        let mut value = receiver;
-        for name in path.of(&self.program.paths) {
-            value = self
-                .field(frame.text(*name), &value)
-                .map_err(|error| frame.error(span, error))?;
+        let mut names = path.of(&self.program.paths);
+        let mut value = None;
+        while let Some((name, rest)) = names.split_first() {
+            names = rest;
+            let current = value.as_ref().unwrap_or(receiver);
+            value = Some(match current {
+                Value::Map(Map::Json(map)) if self.cx.is_unwritten() => {
+                    match self.json_entry(frame, map, *name, &mut names) {
+                        Some(json) => Value::from(json),
+                        None => self
+                            .absent(frame.text(*name), &Value::Nil)
+                            .map_err(|error| frame.error(span, error))?,
+                    }
+                }
+                current => self
+                    .field(frame.text(*name), current)
+                    .map_err(|error| frame.error(span, error))?,
+            });
         }
-        Ok(value)
+        Ok(value.unwrap_or_else(|| receiver.clone()))
+    }
+
+    /// The entry of a JSON object, and of the objects in it as far as the names go on.
+    fn json_entry(
+        &self,
+        frame: &Frame<'r>,
+        map: &'r serde_json::Map<String, serde_json::Value>,
+        name: Span,
+        names: &mut &'r [Span],
+    ) -> Option<&'r serde_json::Value> {
+        let mut json = map.get(frame.text(name))?;
+        while let (serde_json::Value::Object(inner), Some((next, rest))) =
+            (json, names.split_first())
+        {
+            let Some(found) = inner.get(frame.text(*next)) else {
+                break;
+            };
+            (json, *names) = (found, rest);
+        }
+        Some(json)
+    }
+
+    /// An unknown key of a map with this zero value.
+    fn absent(&self, name: &str, zero: &Value<'r>) -> Result<Value<'r>, CallError> {
+        match self.cx.settings().missing_key {
+            MissingKey::Default => Ok(Value::Missing),
+            MissingKey::Zero => Ok(zero.clone()),
+            MissingKey::Error => Err(CallError::new(format!("map has no entry for key `{name}`"))),
+        }
     }
 
     /// Fields, the last of which may be a method that gets the arguments.
@@ -245,7 +287,7 @@ impl<'r> Renderer<'r, '_> {
         last: Option<Value<'r>>,
     ) -> Result<Value<'r>, Error> {
         if command.args.is_empty() && last.is_none() {
-            return self.fields(frame, receiver, path, command.span);
+            return self.fields(frame, &receiver, path, command.span);
         }
         let Some((method, before)) = path.of(&self.program.paths).split_last() else {
             return Ok(receiver);
@@ -444,14 +486,49 @@ impl<'r> Renderer<'r, '_> {
         signature
             .check(count)
             .map_err(|error| frame.error(command.span, error))?;
-        let mut few: [Value<'r>; FEW] = Default::default();
-        let mut many = Vec::new();
-        let args: &mut [Value<'r>] = if count <= FEW {
-            few.get_mut(..count).unwrap_or_default()
-        } else {
-            many.resize(count, Value::Missing);
-            &mut many
-        };
+        // Arrays of the right length: what is not there need not be made and freed.
+        match count {
+            0 => self.filled(frame, dot, signature, command, last, &mut [], call),
+            1 => self.filled(
+                frame,
+                dot,
+                signature,
+                command,
+                last,
+                &mut [Value::Missing],
+                call,
+            ),
+            2 => {
+                let args = &mut [Value::Missing, Value::Missing];
+                self.filled(frame, dot, signature, command, last, args, call)
+            }
+            3 => {
+                let args = &mut [Value::Missing, Value::Missing, Value::Missing];
+                self.filled(frame, dot, signature, command, last, args, call)
+            }
+            count => {
+                let args = &mut vec![Value::Missing; count];
+                self.filled(frame, dot, signature, command, last, args, call)
+            }
+        }
+    }
+
+    /// Evaluates the arguments into their places, then calls.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the second half of `with_args`, which owns the places"
+    )]
+    fn filled<T>(
+        &mut self,
+        frame: &mut Frame<'r>,
+        dot: &Value<'r>,
+        signature: Signature<'_>,
+        command: &Command,
+        last: Option<Value<'r>>,
+        args: &mut [Value<'r>],
+        call: impl FnOnce(&mut Self, &[Value<'r>]) -> Result<T, CallError>,
+    ) -> Result<T, Error> {
+        let count = args.len();
         for (i, (place, arg)) in args
             .iter_mut()
             .zip(command.args.of(&self.program.args))

@@ -4,6 +4,13 @@ use std::fmt::Write as _;
 
 use crate::{unicode, utf8};
 
+/// Whether a text is its own quoted form: printable ASCII without quotes and backslashes.
+pub(crate) fn is_plain(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\'))
+}
+
 /// A double-quoted Go string; with `ascii`, only ASCII in it.
 pub(crate) fn quote(bytes: &[u8], ascii: bool, out: &mut String) {
     out.push('"');

@@ -79,6 +79,7 @@ impl<'a> List<'a> {
     }
 
     /// How many elements there are.
+    #[inline]
     pub fn len(&self) -> usize {
         match self {
             Self::Json(items) => items.len(),
@@ -93,6 +94,7 @@ impl<'a> List<'a> {
     }
 
     /// The element at an index.
+    #[inline]
     pub fn get(&self, index: usize) -> Option<Value<'a>> {
         match self {
             Self::Json(items) => items.get(index).map(Value::from),

@@ -105,6 +105,7 @@ impl<'a> Map<'a> {
     }
 
     /// The value at a key.
+    #[inline]
     pub fn get(&self, key: &str) -> Option<Value<'a>> {
         match self {
             Self::Json(map) => map.get(key).map(Value::from),
@@ -172,6 +173,7 @@ impl<'a> Map<'a> {
     }
 
     /// The element type's name: what stands behind `map[string]`.
+    #[inline]
     pub(crate) fn is_any(&self) -> bool {
         self.type_name() == MapType::Any.name()
     }

@@ -21,6 +21,7 @@ impl<'a> Text<'a> {
     pub const EMPTY: Self = Self(Repr::Borrowed(""));
 
     /// The string, when it is UTF-8.
+    #[inline]
     pub fn as_str(&self) -> Option<&str> {
         match &self.0 {
             Repr::Borrowed(text) => Some(text),
@@ -30,6 +31,7 @@ impl<'a> Text<'a> {
     }
 
     /// The bytes.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
             Repr::Borrowed(text) => text.as_bytes(),
@@ -39,11 +41,13 @@ impl<'a> Text<'a> {
     }
 
     /// Length in bytes.
+    #[inline]
     pub fn len(&self) -> usize {
         self.as_bytes().len()
     }
 
     /// Whether there is nothing in it.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.as_bytes().is_empty()
     }
@@ -85,18 +89,21 @@ impl<'a> Text<'a> {
 }
 
 impl<'a> From<&'a str> for Text<'a> {
+    #[inline]
     fn from(text: &'a str) -> Self {
         Self(Repr::Borrowed(text))
     }
 }
 
 impl From<String> for Text<'_> {
+    #[inline]
     fn from(text: String) -> Self {
         Self(Repr::Shared(text.into()))
     }
 }
 
 impl From<Vec<u8>> for Text<'_> {
+    #[inline]
     fn from(bytes: Vec<u8>) -> Self {
         match String::from_utf8(bytes) {
             Ok(text) => Self::from(text),

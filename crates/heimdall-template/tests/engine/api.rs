@@ -139,3 +139,41 @@ fn maps_of_strings_and_urls_can_be_data() {
         "1 80 u https://u:xxxxx@h:80/p?a=1&a=2#f"
     );
 }
+
+#[test]
+fn what_a_template_prints_parses_to_what_prints_the_same() {
+    let cases = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/vectors/template/cases.jsonl"
+    ))
+    .unwrap();
+    let engine = Engine::default();
+    let data = json!({"Subject": {"Attributes": {"groups": ["a", "b"]}}});
+    for line in cases.lines() {
+        let case: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = case["template"].as_str().unwrap();
+        // Text that looks like a delimiter once trim markers and comments are gone has no plain spelling.
+        let Ok(first) = engine.parse("t", text) else {
+            continue;
+        };
+        let printed = first.to_string();
+        if printed.contains("{{{")
+            || text.contains("{{- ")
+            || text.contains("/*")
+            || text.contains("define \"t\"")
+        {
+            continue;
+        }
+        let second = engine
+            .parse("t", &printed)
+            .unwrap_or_else(|error| panic!("{text:?} {printed:?}: {error}"));
+        assert_eq!(printed, second.to_string(), "{text:?}");
+        let (before, after) = (
+            first.render_to_string(&data),
+            second.render_to_string(&data),
+        );
+        if !text.contains("rand") && !text.contains("uuid") {
+            assert_eq!(before.ok(), after.ok(), "{text:?} {printed:?}");
+        }
+    }
+}
