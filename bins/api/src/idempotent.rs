@@ -8,8 +8,8 @@ use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, HttpResponse, ResponseError, web};
-use heimdall_server::{Problem, read_body};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
+use heimdall_server::{Authorization, Problem, read_body};
 use heimdall_store::Repetition;
 use heimdall_token::crypto;
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,10 @@ pub(crate) async fn once<B: MessageBody + 'static>(
     }
     match claim(&mut request, &key).await {
         Err(problem) => Ok(request.into_response(problem.error_response())),
+        Ok(Claim::Ignored) => next
+            .call(request)
+            .await
+            .map(ServiceResponse::map_into_boxed_body),
         Ok(Claim::Answered(answer)) => Ok(request.into_response(answer)),
         Ok(Claim::Ours { deps, scope, key }) => {
             let answer = next
@@ -70,6 +74,7 @@ pub(crate) async fn once<B: MessageBody + 'static>(
 }
 
 enum Claim {
+    Ignored,
     Answered(HttpResponse),
     Ours {
         deps: web::Data<Deps>,
@@ -92,6 +97,9 @@ async fn claim(request: &mut ServiceRequest, key: &HeaderValue) -> Result<Claim,
         .cloned()
         .ok_or_else(missing)?;
     let plain = request.request().clone();
+    if !is_good(&deps, &plain).await? {
+        return Ok(Claim::Ignored);
+    }
     let body = read_body(&plain, &mut request.take_payload()).await?;
     // Whoever shows another credential uses another key.
     let credential = plain
@@ -120,6 +128,16 @@ async fn claim(request: &mut ServiceRequest, key: &HeaderValue) -> Result<Claim,
         )),
         Repetition::Done(sealed) => replay(&deps, &scope, &sealed).map(Claim::Answered),
     }
+}
+
+// A kept answer may hold a secret: whoever lost the credential that it was given to must not get it again. The handler
+// then refuses by itself. Nobody's requests (an invite accepted) have their secret in the path, which is compared.
+async fn is_good(deps: &Deps, request: &HttpRequest) -> Result<bool, Problem> {
+    Ok(match Authorization::of(request)? {
+        None => true,
+        Some(Authorization::Bearer(token)) => deps.tenants.caller(token.expose()).await.is_ok(),
+        Some(_) => false,
+    })
 }
 
 fn replay(deps: &Deps, scope: &str, sealed: &[u8]) -> Result<HttpResponse, Problem> {

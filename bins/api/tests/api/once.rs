@@ -1,6 +1,6 @@
 //! `Idempotency-Key`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::client::{Api, Reply};
 
@@ -77,4 +77,45 @@ async fn a_shown_secret_is_replayed_from_its_sealed_copy() {
     };
     let (first, second) = (make().await, make().await);
     assert_eq!(first["client_secret"], second["client_secret"]);
+}
+
+#[actix_web::test]
+async fn a_revoked_key_does_not_get_a_kept_answer() {
+    let api = Api::start().await;
+    let made = api
+        .post("/admin-keys", &api.admin, json!({"name": "short-lived"}))
+        .await
+        .expect(201);
+    let (id, key) = (made["id"].as_str().unwrap(), made["key"].as_str().unwrap());
+    let bearer = format!("Bearer {key}");
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+        ("idempotency-key", "r"),
+    ];
+    let make = async || {
+        api.send(
+            "POST",
+            "/heimdall/v1/admin-keys",
+            &headers,
+            b"{\"name\":\"x\"}",
+        )
+        .await
+    };
+    let first = make().await.expect(201);
+    assert_eq!(make().await.expect(201)["key"], first["key"]);
+    assert_eq!(
+        api.call(
+            "DELETE",
+            &format!("/admin-keys/{id}"),
+            &api.admin,
+            Value::Null
+        )
+        .await
+        .status,
+        204
+    );
+    let refused = make().await;
+    assert_eq!(refused.status, 401);
+    assert!(!refused.text.contains(first["key"].as_str().unwrap()));
 }
