@@ -1,5 +1,12 @@
 //! The invariants of the model, over random trees and random histories, and over every history of a small world.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
