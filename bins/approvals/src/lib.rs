@@ -3,6 +3,7 @@
 //! [`app`] adds every route to an actix-web application; [`Workers`] sends the mails and ends what ends by itself.
 
 mod conditions;
+pub mod config;
 mod deps;
 mod idempotent;
 mod listing;
@@ -14,6 +15,7 @@ mod role_book;
 mod routes;
 mod scanners;
 mod smtp;
+mod start;
 mod who;
 mod workers;
 
@@ -23,6 +25,7 @@ use heimdall_server::{Check, Edge, Health, LimitSettings, Limits, Redaction, Sou
 
 pub use deps::{Assembly, Deps, assemble};
 pub use smtp::StoredMailer;
+pub use start::{Service, start};
 pub use workers::{Workers, mailer};
 
 /// Everything of the approvals service, at the root of its address.
