@@ -4,6 +4,7 @@
 //! that the ratios hold on a shared machine; then criterion measures each case alone.
 
 #![allow(
+    clippy::disallowed_methods,
     missing_docs,
     clippy::unwrap_used,
     clippy::expect_used,

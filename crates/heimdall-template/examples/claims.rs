@@ -3,6 +3,8 @@
 //! `cargo run -p heimdall-template --example claims`; with `-- lines DATA.json` it answers JSON lines from standard
 //! input over the data sets of the file.
 
+#![allow(clippy::disallowed_methods)]
+
 use std::error::Error;
 use std::io::{self, BufRead as _, Write as _};
 

@@ -132,7 +132,7 @@ impl Error {
         if self.0.line != 0 {
             return self;
         }
-        let start = source.floor_char_boundary(start);
+        let start = boundary(source, start);
         let before = source.get(..start).unwrap_or_default();
         let line_start = before.rfind('\n').map_or(0, |i| i + 1);
         let line = source
@@ -142,7 +142,7 @@ impl Error {
             .next()
             .unwrap_or_default();
         let covered = source
-            .get(start..source.ceil_char_boundary(end.max(start)))
+            .get(start..boundary(source, end.max(start)))
             .unwrap_or_default();
         let report = &mut *self.0;
         report.template = template.to_owned();
@@ -159,11 +159,19 @@ impl Error {
     }
 }
 
+/// The last place at or before `at` where a character begins.
+fn boundary(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    (0..=at)
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0)
+}
+
 /// A minified template may be one line of megabytes; an error shows its beginning only.
 fn clip(line: &str) -> &str {
     const LONGEST: usize = 400;
-    line.get(..line.floor_char_boundary(LONGEST))
-        .unwrap_or(line)
+    line.get(..boundary(line, LONGEST)).unwrap_or(line)
 }
 
 impl fmt::Display for Error {

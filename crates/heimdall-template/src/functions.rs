@@ -137,7 +137,6 @@ pub(crate) fn lookup(settings: &Settings, name: &str) -> Option<FunctionId> {
 }
 
 #[inline]
-
 pub(crate) fn builtin(index: u16) -> Option<&'static Builtin> {
     table::BUILTINS.get(usize::from(index))
 }

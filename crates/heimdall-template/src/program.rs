@@ -24,7 +24,6 @@ impl Run {
     }
 
     #[inline]
-
     pub(crate) fn len(self) -> usize {
         (self.end - self.start) as usize
     }
@@ -196,7 +195,6 @@ impl Program {
     }
 
     #[inline]
-
     pub(crate) fn string(&self, id: StrId) -> &[u8] {
         self.strings
             .get(id.0 as usize)
@@ -205,13 +203,11 @@ impl Program {
     }
 
     #[inline]
-
     pub(crate) fn pipe(&self, id: PipeId) -> Option<&Pipe> {
         self.pipes.get(id.0 as usize)
     }
 
     #[inline]
-
     pub(crate) fn expr(&self, id: ExprId) -> Option<&Expr> {
         self.exprs.get(id.0 as usize)
     }

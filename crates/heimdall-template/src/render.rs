@@ -105,7 +105,6 @@ impl<'r> Frame<'r> {
     }
 
     #[inline]
-
     fn variable(&self, slot: u32) -> Value<'r> {
         match slot.checked_sub(1) {
             None => self.root.clone(),
@@ -266,7 +265,6 @@ impl<'r> Renderer<'r, '_> {
     }
 
     #[inline]
-
     fn charge(&mut self, frame: &Frame<'r>, span: Span) -> Result<(), Error> {
         self.cx.charge(1).map_err(|error| frame.error(span, error))
     }

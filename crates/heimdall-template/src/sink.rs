@@ -12,7 +12,6 @@ pub(crate) trait Sink {
     fn put_bytes(&mut self, bytes: &[u8]) -> Result<(), CallError>;
 
     #[inline]
-
     fn put_text(&mut self, text: &Text<'_>) -> Result<(), CallError> {
         match text.as_str() {
             Some(text) => self.put(text),
@@ -114,7 +113,6 @@ impl<'o> Output<'o> {
     }
 
     #[inline]
-
     fn write(&mut self, text: &str) -> Result<(), CallError> {
         if let Some((carriage_return, line_feed)) = self.breaks {
             let refused = text

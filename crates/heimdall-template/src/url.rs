@@ -181,7 +181,12 @@ impl fmt::Display for Url {
         if self.opaque.is_empty() {
             let nowhere = self.host.is_empty() && self.user.is_none();
             let somewhere = !self.host.is_empty() || !self.path.is_empty() || self.user.is_some();
-            if (!self.scheme.is_empty() || !nowhere) && !(self.omit_host && nowhere) {
+            let shown = if nowhere {
+                !self.scheme.is_empty() && !self.omit_host
+            } else {
+                true
+            };
+            if shown {
                 if somewhere {
                     out.push_str("//");
                 }

@@ -201,7 +201,7 @@ impl<'a> Value<'a> {
             Self::Float(f) => *f != 0.0,
             Self::Complex(re, im) => *re != 0.0 || *im != 0.0,
             Self::Str(text) => !text.is_empty(),
-            Self::List(list) => list.len() > 0,
+            Self::List(list) => !list.is_empty(),
             Self::Map(map) => !map.is_empty(),
             Self::Object(_) | Self::Shared(_) | Self::Native(_) | Self::Time(_) => true,
         }

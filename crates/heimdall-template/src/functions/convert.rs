@@ -42,7 +42,7 @@ pub(crate) fn write_strval(value: &Value<'_>, out: &mut dyn Sink) -> Result<(), 
 
 /// A float cut to an integer as amd64 does it: what does not fit is the smallest integer.
 pub(crate) fn float_to_int(f: f64) -> i64 {
-    if f >= -9_223_372_036_854_775_808.0 && f < 9_223_372_036_854_775_808.0 {
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&f) {
         f as i64
     } else {
         i64::MIN

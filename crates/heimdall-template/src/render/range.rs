@@ -31,7 +31,7 @@ impl<'r> Renderer<'r, '_> {
                         break;
                     }
                 }
-                list.len() > 0
+                !list.is_empty()
             }
             Value::Map(map) => {
                 let entries = self.cx.current(map).entries();

@@ -1,6 +1,7 @@
 //! The engine through its public interface.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,

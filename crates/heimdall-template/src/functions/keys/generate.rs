@@ -11,7 +11,7 @@ use rcgen::{
 };
 use ring::digest;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
-use rsa::RsaPrivateKey;
+use rsa::PrivateKey;
 use rsa::pkcs1::{DecodeRsaPrivateKey as _, EncodeRsaPrivateKey as _, LineEnding};
 use rsa::pkcs8::EncodePrivateKey as _;
 use rsa::rand_core::{TryCryptoRng, TryRng};
@@ -160,10 +160,10 @@ pub(crate) fn gen_private_key<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> A
     }))
 }
 
-fn rsa_key(cx: &mut Context<'_>, bits: usize) -> Result<RsaPrivateKey, CallError> {
+fn rsa_key(cx: &mut Context<'_>, bits: usize) -> Result<PrivateKey, CallError> {
     const COST: usize = 200_000;
     cx.charge(COST)?;
-    RsaPrivateKey::new(&mut Stream::new(cx)?, bits).map_err(failed)
+    PrivateKey::new(&mut Stream::new(cx)?, bits).map_err(failed)
 }
 
 /// A key in text: its PKCS#8 form for signing.
@@ -172,7 +172,7 @@ fn key_pair(text: &str) -> Result<KeyPair, CallError> {
     let pkcs8 = match label {
         "PRIVATE KEY" => content,
         "RSA PRIVATE KEY" => {
-            let key = RsaPrivateKey::from_pkcs1_der(&content).map_err(failed)?;
+            let key = PrivateKey::from_pkcs1_der(&content).map_err(failed)?;
             key.to_pkcs8_der().map_err(failed)?.as_bytes().to_vec()
         }
         "EC PRIVATE KEY" => {
