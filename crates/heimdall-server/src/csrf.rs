@@ -64,13 +64,15 @@ pub fn same_origin(request: &HttpRequest) -> bool {
             .get(name)
             .map(|value: &header::HeaderValue| value.to_str().unwrap_or("null"))
     };
-    if text(header::HeaderName::from_static("sec-fetch-site"))
-        .is_some_and(|site| site != "same-origin" && site != "none")
-    {
+    let site = text(header::HeaderName::from_static("sec-fetch-site"));
+    if site.is_some_and(|site| site != "same-origin" && site != "none") {
         return false;
     }
     match text(header::ORIGIN) {
         None => true,
+        // Our own pages say `no-referrer`, and with it a browser sends the origin of their forms as `null` (Fetch,
+        // "append a request `Origin` header"). No page can forge `Sec-Fetch-Site`, so that one decides then.
+        Some("null") => site == Some("same-origin"),
         Some(origin) => {
             let host = origin.split_once("://").map(|(_, host)| host);
             host.is_some() && host == text(header::HOST)
@@ -112,6 +114,10 @@ mod tests {
         assert!(!same_origin(&request(&[
             ("origin", "https://a.example"),
             ("sec-fetch-site", "cross-site")
+        ])));
+        assert!(same_origin(&request(&[
+            ("origin", "null"),
+            ("sec-fetch-site", "same-origin")
         ])));
         assert!(!same_origin(&request(&[("origin", "null")])));
     }

@@ -160,8 +160,8 @@ impl Edge {
     }
 }
 
-// Ids of requests sort by time like all our ids. They are no secret, so the system's randomness through `ulid`'s
-// counterpart is not needed: a process-wide counter below the milliseconds keeps them apart.
+// Ids of requests sort by time like all our ids and are no secret: a counter keeps those of one process apart, and a
+// number drawn once keeps processes apart.
 fn new_id() -> Arc<str> {
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicU64, Ordering};
