@@ -7,6 +7,8 @@
     reason = "a test that cannot go on must stop"
 )]
 
+#[path = "contract/approval.rs"]
+mod approval;
 #[path = "contract/foundation.rs"]
 mod foundation;
 #[path = "contract/tenant.rs"]
@@ -81,6 +83,11 @@ macro_rules! contract {
 }
 
 contract! {
+    approval:
+        of_many_decisions_at_once_one_counts
+        records_belong_to_one_app_and_names_are_taken_once
+        an_api_key_is_found_by_itself_and_good_where_and_when_it_says
+        approvals_are_listed_newest_first_in_their_app;
     foundation:
         a_lease_is_held_by_one_until_it_ends
         a_buried_notice_stays_visible_and_can_be_sent_again
