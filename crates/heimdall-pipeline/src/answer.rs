@@ -131,10 +131,10 @@ pub(crate) fn acceptable<'m>(headers: &dyn HeaderView, offered: &[&'m str]) -> O
             .map(range)
             .collect()
     };
-    let accept = lines.join(&b","[..]);
-    if accept.trim_ascii().is_empty() {
+    if lines.is_empty() {
         return offered.first().copied();
     }
+    let accept = lines.join(&b","[..]);
     // A broken line does not take the first one with it.
     let ranges = ranges(&accept).or_else(|| ranges(lines.first()?))?;
     let mut best: Option<(&str, f32, usize)> = None;
