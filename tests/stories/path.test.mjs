@@ -93,7 +93,7 @@ for (const database of ['sqlite', 'postgres']) {
         const asked = await ask(h, token);
         const id = asked.json.session_id;
         const { mail } = await smtp.mail((m) => m.to.includes(h.example.approver.email) && m.mail.text.includes(String(id)));
-        const bearer = tokenOf(linkIn(mail));
+        const bearer = bearerOf(mail);
         const url = act === 'approve' ? `${h.approvals}/api/pending-approvals/${id}/approve` : `${h.approvals}/api/pending-approvals/deny`;
         const answer = await call('POST', url, { token: bearer, json: body?.(id) });
         assert.equal(answer.status, 200, answer.text);
@@ -111,7 +111,7 @@ for (const database of ['sqlite', 'postgres']) {
       const token = await login(h);
       const asked = await ask(h, token, { duration_minutes: 1 });
       const { mail } = await smtp.mail((m) => m.to.includes(h.example.approver.email) && m.mail.text.includes(String(asked.json.session_id)));
-      assert.equal((await call('POST', `${h.approvals}/api/pending-approvals/${asked.json.session_id}/approve`, { token: tokenOf(linkIn(mail)) })).status, 200);
+      assert.equal((await call('POST', `${h.approvals}/api/pending-approvals/${asked.json.session_id}/approve`, { token: bearerOf(mail) })).status, 200);
       const fresh = await login(h);
       assert.equal((await invoices(h, fresh)).status, 200);
       const grant = (await call('GET', `${h.approvals}/v1/apps/${app}/grants?active=true`, { token: h.admin_key })).json.data.find((g) => g.request_id === asked.json.id);

@@ -54,7 +54,12 @@ fn main() -> ExitCode {
         Command::Restore(args) => data::restore(&args, &*clock),
         Command::Migrate(args) => data::migrate(&args),
         Command::Completion { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "heimdall", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "heimdall",
+                &mut std::io::stdout(),
+            );
             ExitCode::SUCCESS
         }
     }
@@ -63,10 +68,14 @@ fn main() -> ExitCode {
 // The JWK set of `token verify --jwks URL`.
 fn fetch(url: &str) -> Result<Vec<u8>, String> {
     use heimdall_pipeline::{Http, HttpRequest};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| e.to_string())?;
     runtime.block_on(async {
         let authorities = std::env::var_os("SSL_CERT_FILE").map(std::path::PathBuf::from);
-        let tls = heimdall_transport::tls::client_config(authorities.as_deref()).map_err(|e| e.to_string())?;
+        let tls = heimdall_transport::tls::client_config(authorities.as_deref())
+            .map_err(|e| e.to_string())?;
         let request = HttpRequest {
             method: "GET".to_owned(),
             url: url.to_owned(),
@@ -75,7 +84,14 @@ fn fetch(url: &str) -> Result<Vec<u8>, String> {
             timeout: std::time::Duration::from_secs(10),
             max_body: 1024 * 1024,
         };
-        let answer = heimdall_transport::HttpClient::new(tls).send(request).await.map_err(|e| e.to_string())?;
-        if answer.status == 200 { Ok(answer.body) } else { Err(format!("{url} answered {}", answer.status)) }
+        let answer = heimdall_transport::HttpClient::new(tls)
+            .send(request)
+            .await
+            .map_err(|e| e.to_string())?;
+        if answer.status == 200 {
+            Ok(answer.body)
+        } else {
+            Err(format!("{url} answered {}", answer.status))
+        }
     })
 }

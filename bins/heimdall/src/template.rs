@@ -43,7 +43,11 @@ struct RenderArgs {
 /// Runs the command; a template that fails exits with 1.
 pub(crate) fn run(args: TemplateArgs) -> ExitCode {
     let Command::Render(args) = args.command;
-    let result = if args.jsonl { answer_lines(&args) } else { render(&args) };
+    let result = if args.jsonl {
+        answer_lines(&args)
+    } else {
+        render(&args)
+    };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -63,11 +67,16 @@ impl Environment for Machine {
     }
 
     fn fill(&self, bytes: &mut [u8]) -> Result<(), CallError> {
-        self.0.fill(bytes).map_err(|_| CallError::new("no randomness"))
+        self.0
+            .fill(bytes)
+            .map_err(|_| CallError::new("no randomness"))
     }
 
     fn resolve(&self, host: &str) -> Result<String, CallError> {
-        let first = (host, 0).to_socket_addrs().ok().and_then(|mut addresses| addresses.next());
+        let first = (host, 0)
+            .to_socket_addrs()
+            .ok()
+            .and_then(|mut addresses| addresses.next());
         first
             .map(|address| address.ip().to_string())
             .ok_or_else(|| CallError::new(format!("no address of `{host}`")))
@@ -75,8 +84,15 @@ impl Environment for Machine {
 }
 
 fn engine(args: &RenderArgs) -> Engine {
-    let sets: &[FunctionSet] = if args.default_functions { &[FunctionSet::Sprig] } else { &FunctionSet::ALL };
-    Engine::builder().functions(sets).environment(Machine(SystemRandom::new())).build()
+    let sets: &[FunctionSet] = if args.default_functions {
+        &[FunctionSet::Sprig]
+    } else {
+        &FunctionSet::ALL
+    };
+    Engine::builder()
+        .functions(sets)
+        .environment(Machine(SystemRandom::new()))
+        .build()
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -87,7 +103,8 @@ fn data(args: &RenderArgs) -> Result<serde_json::Value, String> {
     let Some(path) = &args.data else {
         return Ok(serde_json::json!({}));
     };
-    serde_json::from_str(&read(path)?).map_err(|error| format!("`{}` is no JSON: {error}", path.display()))
+    serde_json::from_str(&read(path)?)
+        .map_err(|error| format!("`{}` is no JSON: {error}", path.display()))
 }
 
 fn render(args: &RenderArgs) -> Result<(), String> {
@@ -95,7 +112,9 @@ fn render(args: &RenderArgs) -> Result<(), String> {
         Some(path) => (path.display().to_string(), read(path)?),
         None => {
             let mut source = String::new();
-            io::stdin().read_to_string(&mut source).map_err(|error| error.to_string())?;
+            io::stdin()
+                .read_to_string(&mut source)
+                .map_err(|error| error.to_string())?;
             ("-".to_owned(), source)
         }
     };
@@ -104,7 +123,9 @@ fn render(args: &RenderArgs) -> Result<(), String> {
     let template = engine(args).parse(&name, &source).map_err(shown)?;
     let output = template.render_to_string(&document).map_err(shown)?;
     let mut out = io::stdout().lock();
-    out.write_all(output.as_bytes()).and_then(|()| out.flush()).map_err(|error| error.to_string())
+    out.write_all(output.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| error.to_string())
 }
 
 fn answer_lines(args: &RenderArgs) -> Result<(), String> {
@@ -116,7 +137,9 @@ fn answer_lines(args: &RenderArgs) -> Result<(), String> {
             continue;
         }
         // Each answer goes out at once: the other side may wait for it before it asks again.
-        writeln!(out, "{}", batch.answer(&line)).and_then(|()| out.flush()).map_err(|error| error.to_string())?;
+        writeln!(out, "{}", batch.answer(&line))
+            .and_then(|()| out.flush())
+            .map_err(|error| error.to_string())?;
     }
     Ok(())
 }

@@ -76,7 +76,10 @@ pub(crate) struct MailSettings {
 
 impl Default for MailSettings {
     fn default() -> Self {
-        Self { from: "Heimdall <heimdall@localhost.localdomain>".to_owned(), language: "en".to_owned() }
+        Self {
+            from: "Heimdall <heimdall@localhost.localdomain>".to_owned(),
+            language: "en".to_owned(),
+        }
     }
 }
 
@@ -99,8 +102,15 @@ pub(crate) fn run(args: UpArgs) -> ExitCode {
 
 async fn serve(args: &UpArgs) -> Result<(), Failure> {
     let settings = settings(args)?;
-    let quiet = LogSettings { level: "warn".to_owned(), ..settings.log.clone() };
-    telemetry::init(if args.config.is_some() { &settings.log } else { &quiet })?;
+    let quiet = LogSettings {
+        level: "warn".to_owned(),
+        ..settings.log.clone()
+    };
+    telemetry::init(if args.config.is_some() {
+        &settings.log
+    } else {
+        &quiet
+    })?;
     let mut signals = Signals::listen()?;
     let services = Services::start(args, &settings).await?;
     let ready = services.ready();
@@ -121,7 +131,10 @@ fn settings(args: &UpArgs) -> Result<UpSettings, Failure> {
     Ok(source.load::<UpSettings>()?)
 }
 
-#[expect(clippy::print_stderr, reason = "a command line tells its user what is wrong")]
+#[expect(
+    clippy::print_stderr,
+    reason = "a command line tells its user what is wrong"
+)]
 fn tell_error(text: &str) {
     eprintln!("heimdall: {text}");
 }
@@ -132,7 +145,13 @@ fn greet(args: &UpArgs, ready: &Value) {
 }
 
 fn greeting(args: &UpArgs, ready: &Value) -> String {
-    let text = |path: &str| ready.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |path: &str| {
+        ready
+            .pointer(path)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let (api, approvals, proxy) = (text("/api"), text("/approvals"), text("/proxy"));
     let mut out = format!(
         "Heimdall is up.\n\n  api         {api}\n  approvals   {approvals}\n  proxy       {proxy}\n  management  {}\n  \
@@ -143,7 +162,10 @@ fn greeting(args: &UpArgs, ready: &Value) -> String {
     if ready.get("example").is_none_or(Value::is_null) {
         return out + "\nNo example tenant. Stop with Ctrl-C.";
     }
-    let (email, password) = (text("/example/requester/email"), text("/example/requester/password"));
+    let (email, password) = (
+        text("/example/requester/email"),
+        text("/example/requester/password"),
+    );
     if args.smtp.is_none() {
         out.push_str(&format!("  mailbox     {approvals}/mailbox\n"));
     }
@@ -174,10 +196,19 @@ fn greeting(args: &UpArgs, ready: &Value) -> String {
 }
 
 /// What stands in the ready file.
-fn ready(addresses: &[(&str, String)], admin_key: Option<&str>, mail_dir: &str, example: Option<&Value>) -> Value {
+fn ready(
+    addresses: &[(&str, String)],
+    admin_key: Option<&str>,
+    mail_dir: &str,
+    example: Option<&Value>,
+) -> Value {
     let mut all = json!({"admin_key": admin_key, "mail_dir": mail_dir, "example": example});
     if let Some(members) = all.as_object_mut() {
-        members.extend(addresses.iter().map(|(name, address)| ((*name).to_owned(), address.clone().into())));
+        members.extend(
+            addresses
+                .iter()
+                .map(|(name, address)| ((*name).to_owned(), address.clone().into())),
+        );
     }
     all
 }

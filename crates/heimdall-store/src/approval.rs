@@ -20,7 +20,8 @@ use crate::store::Store;
 impl ApprovalStore for Store {
     async fn approval(&self, app: &AppId, id: &ApprovalId) -> Result<Option<Stored>, Fault> {
         let (own, id) = (app.clone(), id.clone());
-        self.read(app, move |c| stored(c, own.as_str(), id.as_str())).await
+        self.read(app, move |c| stored(c, own.as_str(), id.as_str()))
+            .await
     }
 
     async fn due_approvals(&self, now: Timestamp, limit: u32) -> Result<Vec<Stored>, Fault> {
@@ -41,7 +42,10 @@ impl ApprovalStore for Store {
     }
 
     async fn next_due(&self) -> Result<Option<Timestamp>, Fault> {
-        self.read(Scope::System, |c| Ok(earliest(c)?.map(Timestamp::from_millis))).await
+        self.read(Scope::System, |c| {
+            Ok(earliest(c)?.map(Timestamp::from_millis))
+        })
+        .await
     }
 
     async fn apply(&self, transition: Transition) -> Result<(), Fault> {
@@ -63,7 +67,10 @@ fn stored(c: &mut Conn<'_>, app: &str, id: &str) -> JobResult<Option<Stored>> {
     if bodies.is_empty() {
         return Ok(None);
     }
-    let events = bodies.iter().map(|body| serde_json::from_str(body)).collect::<Result<Vec<Event>, _>>()?;
+    let events = bodies
+        .iter()
+        .map(|body| serde_json::from_str(body))
+        .collect::<Result<Vec<Event>, _>>()?;
     Ok(Some(Stored {
         app_id: app.parse()?,
         id: id.parse()?,

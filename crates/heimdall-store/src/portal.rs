@@ -75,6 +75,7 @@ impl Store {
     /// # Errors
     /// `Unavailable` when the database does not answer.
     pub async fn record(&self, journal: Journal) -> Result<(), Fault> {
-        self.write(Scope::System, move |c| journal::write(c, &journal)).await
+        self.write(Scope::System, move |c| journal::write(c, &journal))
+            .await
     }
 }

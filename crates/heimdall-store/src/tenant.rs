@@ -21,7 +21,8 @@ use crate::store::Store;
 impl Ledger for Store {
     async fn apply(&self, transition: Transition) -> Result<(), Fault> {
         let scope = apply::scope_of(&transition);
-        self.write(scope, move |c| apply::apply(c, &transition)).await
+        self.write(scope, move |c| apply::apply(c, &transition))
+            .await
     }
 }
 

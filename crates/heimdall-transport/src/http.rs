@@ -32,8 +32,11 @@ impl HttpClient {
         plain.enforce_http(false);
         plain.set_connect_timeout(Some(CONNECT_TIMEOUT));
         plain.set_nodelay(true);
-        let connector =
-            hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_all_versions().wrap_connector(plain);
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_all_versions()
+            .wrap_connector(plain);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
@@ -45,31 +48,51 @@ impl HttpClient {
 
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, HttpFault> {
         let max_body = request.max_body;
-        let (head, body) = self.client.request(build(request)?).await.map_err(|error| fault(&error))?.into_parts();
+        let (head, body) = self
+            .client
+            .request(build(request)?)
+            .await
+            .map_err(|error| fault(&error))?
+            .into_parts();
         let headers = head
             .headers
             .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .map(|(name, value)| {
+                (
+                    name.as_str().to_owned(),
+                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                )
+            })
             .collect();
-        Ok(HttpResponse { status: head.status.as_u16(), headers, body: read(body, max_body).await? })
+        Ok(HttpResponse {
+            status: head.status.as_u16(),
+            headers,
+            body: read(body, max_body).await?,
+        })
     }
 }
 
 #[async_trait]
 impl Http for HttpClient {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpFault> {
-        tokio::time::timeout(request.timeout, self.exchange(request)).await.unwrap_or(Err(HttpFault::Timeout))
+        tokio::time::timeout(request.timeout, self.exchange(request))
+            .await
+            .unwrap_or(Err(HttpFault::Timeout))
     }
 }
 
 fn build(request: HttpRequest) -> Result<http::Request<Full<Bytes>>, HttpFault> {
     let bad = |cause: &dyn Error| HttpFault::Unreachable(cause.to_string());
-    let mut built = http::Request::builder().method(request.method.as_str()).uri(request.url.as_str());
+    let mut built = http::Request::builder()
+        .method(request.method.as_str())
+        .uri(request.url.as_str());
     for (name, value) in &request.headers {
         let value = http::HeaderValue::from_bytes(value.as_bytes()).map_err(|error| bad(&error))?;
         built = built.header(name.as_str(), value);
     }
-    built.body(Full::from(request.body)).map_err(|error| bad(&error))
+    built
+        .body(Full::from(request.body))
+        .map_err(|error| bad(&error))
 }
 
 async fn read(mut body: Incoming, max: usize) -> Result<Vec<u8>, HttpFault> {
@@ -114,7 +137,13 @@ mod tests {
                 let mut space = [0; 4096];
                 let count = stream.read(&mut space).await.unwrap_or_default();
                 let seen = String::from_utf8_lossy(&space[..count]).into_owned();
-                let _ = stream.write_all(answer.replace("{seen}", seen.lines().next().unwrap_or_default()).as_bytes()).await;
+                let _ = stream
+                    .write_all(
+                        answer
+                            .replace("{seen}", seen.lines().next().unwrap_or_default())
+                            .as_bytes(),
+                    )
+                    .await;
                 if answer.is_empty() {
                     tokio::time::sleep(Duration::from_secs(30)).await;
                 }
@@ -132,20 +161,35 @@ mod tests {
             timeout: Duration::from_millis(300),
             max_body: 64,
         };
-        HttpClient::new(client_config(None).unwrap()).send(request).await
+        HttpClient::new(client_config(None).unwrap())
+            .send(request)
+            .await
     }
 
     #[tokio::test]
     async fn an_answer_comes_whole_whatever_its_status() {
-        let answer = ask("HTTP/1.1 302 Found\r\nLocation: /y\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
-        assert_eq!((answer.status, answer.header("location"), answer.body.as_slice()), (302, Some("/y"), b"ok".as_slice()));
+        let answer = ask("HTTP/1.1 302 Found\r\nLocation: /y\r\nContent-Length: 2\r\n\r\nok")
+            .await
+            .unwrap();
+        assert_eq!(
+            (
+                answer.status,
+                answer.header("location"),
+                answer.body.as_slice()
+            ),
+            (302, Some("/y"), b"ok".as_slice())
+        );
     }
 
     #[tokio::test]
     async fn silence_garbage_and_floods_are_told_apart() {
         assert_eq!(ask("").await, Err(HttpFault::Timeout));
-        assert!(matches!(ask("hello there\r\n\r\n").await, Err(HttpFault::Garbage(_))));
-        let flood: &'static str = Box::leak(format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(100)).into_boxed_str());
+        assert!(matches!(
+            ask("hello there\r\n\r\n").await,
+            Err(HttpFault::Garbage(_))
+        ));
+        let flood: &'static str =
+            Box::leak(format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(100)).into_boxed_str());
         assert_eq!(ask(flood).await, Err(HttpFault::TooLarge));
     }
 }

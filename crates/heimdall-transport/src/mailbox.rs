@@ -77,13 +77,19 @@ pub fn read_mail(raw: &str) -> Option<StoredMail> {
     let mail = mail_parser::MessageParser::default().parse(raw.as_bytes())?;
     let address = |list: Option<&mail_parser::Address<'_>>| {
         let first = list.and_then(mail_parser::Address::first);
-        first.and_then(mail_parser::Addr::address).unwrap_or_default().to_owned()
+        first
+            .and_then(mail_parser::Addr::address)
+            .unwrap_or_default()
+            .to_owned()
     };
     Some(StoredMail {
         subject: mail.subject().unwrap_or_default().to_owned(),
         from: address(mail.from()),
         to: address(mail.to()),
-        message_id: mail.message_id().map(|id| format!("<{id}>")).unwrap_or_default(),
+        message_id: mail
+            .message_id()
+            .map(|id| format!("<{id}>"))
+            .unwrap_or_default(),
         text: mail.body_text(0).unwrap_or_default().replace("\r\n", "\n"),
     })
 }

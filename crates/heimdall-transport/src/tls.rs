@@ -11,8 +11,11 @@ use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
 
 /// Where distributions keep the certificate authorities of the machine.
-const SYSTEM_BUNDLES: [&str; 3] =
-    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+const SYSTEM_BUNDLES: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+];
 
 /// Why TLS cannot be set up.
 #[derive(Debug, Error)]
@@ -42,7 +45,9 @@ pub fn client_config(authorities: Option<&Path>) -> Result<ClientConfig, TlsSetu
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let roots = match authorities {
         Some(path) => read(path)?,
-        None => system().unwrap_or_else(|| RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }),
+        None => system().unwrap_or_else(|| RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        }),
     };
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
@@ -51,15 +56,24 @@ pub fn client_config(authorities: Option<&Path>) -> Result<ClientConfig, TlsSetu
 }
 
 fn system() -> Option<RootCertStore> {
-    SYSTEM_BUNDLES.iter().find_map(|path| read(Path::new(path)).ok())
+    SYSTEM_BUNDLES
+        .iter()
+        .find_map(|path| read(Path::new(path)).ok())
 }
 
 fn read(path: &Path) -> Result<RootCertStore, TlsSetupError> {
-    let failed = |cause: String| TlsSetupError::Authorities { path: path.to_owned(), cause };
+    let failed = |cause: String| TlsSetupError::Authorities {
+        path: path.to_owned(),
+        cause,
+    };
     let mut roots = RootCertStore::empty();
     let found = CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
     roots.add_parsable_certificates(found.filter_map(Result::ok));
-    if roots.is_empty() { Err(failed("no certificate in it".to_owned())) } else { Ok(roots) }
+    if roots.is_empty() {
+        Err(failed("no certificate in it".to_owned()))
+    } else {
+        Ok(roots)
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@ use serde_json::{Value, json};
 
 /// The upstream of the example: answers what it was asked, so that a newcomer sees what the proxy sends on.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    config.app_data(web::PayloadConfig::new(1 << 20)).default_service(web::to(echo));
+    config
+        .app_data(web::PayloadConfig::new(1 << 20))
+        .service(web::resource("/{path:.*}").to(echo));
 }
 
 async fn echo(request: HttpRequest, body: web::Bytes) -> HttpResponse {

@@ -36,27 +36,62 @@ pub(super) async fn prepare(
 ) -> Result<FirstLook, Failure> {
     let path = data.join("first-look.json");
     if !wanted {
-        return Ok(FirstLook { admin_key: None, example: None });
+        return Ok(FirstLook {
+            admin_key: None,
+            example: None,
+        });
     }
     if let Ok(text) = std::fs::read_to_string(&path) {
-        let kept: Value = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
-        let admin_key = kept.get("admin_key").and_then(Value::as_str).map(str::to_owned);
-        return Ok(FirstLook { admin_key, example: kept.get("example").cloned().filter(|value| !value.is_null()) });
+        let kept: Value =
+            serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let admin_key = kept
+            .get("admin_key")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
+        return Ok(FirstLook {
+            admin_key,
+            example: kept
+                .get("example")
+                .cloned()
+                .filter(|value| !value.is_null()),
+        });
     }
     if tenants.app(&Caller::System, APP).await.is_ok() {
         // Seeded before, and its credentials were deleted on purpose.
-        return Ok(FirstLook { admin_key: None, example: None });
+        return Ok(FirstLook {
+            admin_key: None,
+            example: None,
+        });
     }
-    let admin_key = tenants.create_admin_key(&Caller::System, NewAdminKey { name: "first look".to_owned() }).await?.key;
+    let admin_key = tenants
+        .create_admin_key(
+            &Caller::System,
+            NewAdminKey {
+                name: "first look".to_owned(),
+            },
+        )
+        .await?
+        .key;
     let example = seed(tenants, store, clock, rng).await?;
     let kept = json!({"admin_key": admin_key, "example": example});
     folder::write_private(&path, format!("{kept:#}\n").as_bytes())?;
-    Ok(FirstLook { admin_key: Some(admin_key), example: Some(example) })
+    Ok(FirstLook {
+        admin_key: Some(admin_key),
+        example: Some(example),
+    })
 }
 
-async fn seed(tenants: &Tenants, store: &Store, clock: &dyn Clock, rng: &dyn Rng) -> Result<Value, Failure> {
+async fn seed(
+    tenants: &Tenants,
+    store: &Store,
+    clock: &dyn Clock,
+    rng: &dyn Rng,
+) -> Result<Value, Failure> {
     let system = Caller::System;
-    let new = NewApp { name: APP.to_owned(), display_name: Some("Acme".to_owned()) };
+    let new = NewApp {
+        name: APP.to_owned(),
+        display_name: Some("Acme".to_owned()),
+    };
     let app = tenants.create_app(&system, new).await?;
     let approvers = approvers(&app.id, store, clock, rng).await?;
     let everything = ["*"].map(str::to_owned).to_vec();
@@ -67,24 +102,40 @@ async fn seed(tenants: &Tenants, store: &Store, clock: &dyn Clock, rng: &dyn Rng
         ..NewRole::default()
     };
     for new in [
-        role("employee", "Portal, time sheets, own documents", &["timesheets:read", "timesheets:write"]),
+        role(
+            "employee",
+            "Portal, time sheets, own documents",
+            &["timesheets:read", "timesheets:write"],
+        ),
         role("billing-viewer", "See invoices", &["billing:read"]),
         NewRole {
             permissions: everything,
-            ..role("administrator", "Everything in this App, also deciding and revoking", &[])
+            ..role(
+                "administrator",
+                "Everything in this App, also deciding and revoking",
+                &[],
+            )
         },
         NewRole {
-            requestable: Some(Requestable { max_minutes: 480, approval: None }),
+            requestable: Some(Requestable {
+                max_minutes: 480,
+                approval: None,
+            }),
             notification_configs: vec![approvers.to_string()],
-            ..role("billing-admin", "Create, correct and cancel invoices", &["billing:read", "billing:write"])
+            ..role(
+                "billing-admin",
+                "Create, correct and cancel invoices",
+                &["billing:read", "billing:write"],
+            )
         },
     ] {
         tenants.create_role(&system, APP, new).await?;
     }
     let mut people = Vec::new();
-    for (email, name, role) in
-        [(REQUESTER, "Mara Lindqvist", "employee"), (ADMINISTRATOR, "Agnieszka Nowak", "administrator")]
-    {
+    for (email, name, role) in [
+        (REQUESTER, "Mara Lindqvist", "employee"),
+        (ADMINISTRATOR, "Agnieszka Nowak", "administrator"),
+    ] {
         let password = random_token(rng, 12);
         let new = NewUser {
             email: email.to_owned(),
@@ -127,6 +178,14 @@ async fn approvers(
         target: id.to_string(),
         data: json!({"name": "controllers"}),
     };
-    store.put_config(&config, Journal { audit: vec![audit], ..Journal::default() }).await?;
+    store
+        .put_config(
+            &config,
+            Journal {
+                audit: vec![audit],
+                ..Journal::default()
+            },
+        )
+        .await?;
     Ok(id)
 }

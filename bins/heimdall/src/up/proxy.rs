@@ -32,26 +32,44 @@ impl ChangeSource for InProcess {
         Some(self.api.clone())
     }
 
-    async fn changes(&self, _api: &str, app: &str, since: i64, wait: Duration) -> Result<Vec<u8>, String> {
+    async fn changes(
+        &self,
+        _api: &str,
+        app: &str,
+        since: i64,
+        wait: Duration,
+    ) -> Result<Vec<u8>, String> {
         // Listening begins before the question, so that no change falls between.
         let mut signals = self.store.subscribe();
         let deadline = tokio::time::Instant::now() + wait;
         loop {
-            let answer = self.tenants.revocations(&Caller::System, app, since, MOST_NOTES).await;
+            let answer = self
+                .tenants
+                .revocations(&Caller::System, app, since, MOST_NOTES)
+                .await;
             let answer = answer.map_err(|error| error.to_string())?;
-            let body = serde_json::to_value(&answer).map_err(|error| error.to_string())?;
-            let news = body.get("changes").and_then(|changes| changes.as_array()).is_some_and(|all| !all.is_empty());
-            let told = if news {
-                false
-            } else {
-                matches!(
-                    tokio::time::timeout_at(deadline, signals.recv()).await,
-                    Ok(Ok(_) | Err(RecvError::Lagged(_)))
-                )
-            };
-            if !told {
-                return serde_json::to_vec(&body).map_err(|error| error.to_string());
+            if answer.data.is_empty() {
+                match tokio::time::timeout_at(deadline, signals.recv()).await {
+                    // What is kept in memory must be dropped before the question is asked again: another task does
+                    // the same, perhaps later.
+                    Ok(Ok(told)) => {
+                        let targets = told.targets.iter().map(String::as_str);
+                        self.tenants.committed(
+                            told.app_id.as_ref(),
+                            told.users.iter(),
+                            targets,
+                            told.everything,
+                        );
+                        continue;
+                    }
+                    Ok(Err(RecvError::Lagged(_))) => {
+                        self.tenants.committed(None, [], [], true);
+                        continue;
+                    }
+                    Ok(Err(RecvError::Closed)) | Err(_) => {}
+                }
             }
+            return serde_json::to_vec(&answer).map_err(|error| error.to_string());
         }
     }
 }
@@ -61,6 +79,8 @@ pub(super) struct Around<'a> {
     pub(super) folder: &'a Path,
     pub(super) api: &'a str,
     pub(super) upstream: &'a str,
+    /// The example's App: naming it lets its changes be heard of before the first token comes.
+    pub(super) app: Option<&'a str>,
     pub(super) tenants: Tenants,
     pub(super) store: Arc<Store>,
     pub(super) clock: Arc<dyn Clock>,
@@ -68,18 +88,29 @@ pub(super) struct Around<'a> {
 }
 
 /// Writes the example's configuration and rules, and starts the proxy on them.
-pub(super) async fn start(around: Around<'_>, service: SocketAddr, management: SocketAddr) -> Result<Running, Failure> {
+pub(super) async fn start(
+    around: Around<'_>,
+    service: SocketAddr,
+    management: SocketAddr,
+) -> Result<Running, Failure> {
     let home = folder::make(&around.folder.join("proxy"))?;
     let key = home.join("signer.pem");
     if !key.exists() {
-        folder::write_private(&key, pem(&SigningKey::generate(Algorithm::Es256)?).as_bytes())?;
+        folder::write_private(
+            &key,
+            pem(&SigningKey::generate(Algorithm::Es256)?).as_bytes(),
+        )?;
     }
     let (rules, config) = (home.join("rules.yaml"), home.join("heimdall.yaml"));
     folder::write_private(&rules, rule_set(around.upstream).as_bytes())?;
-    folder::write_private(&config, configuration(&key, &rules).as_bytes())?;
+    folder::write_private(&config, configuration(&key, &rules, around.app).as_bytes())?;
     let authorities = std::env::var_os("SSL_CERT_FILE").map(std::path::PathBuf::from);
     let tls = heimdall_transport::tls::client_config(authorities.as_deref())?;
-    let source = InProcess { api: around.api.to_owned(), tenants: around.tenants, store: around.store };
+    let source = InProcess {
+        api: around.api.to_owned(),
+        tenants: around.tenants,
+        store: around.store,
+    };
     let deps = Deps {
         http: Arc::new(HttpClient::new(tls)),
         apis: Some(Arc::new(Feeds::new(Arc::new(source), around.clock.clone()))),
@@ -100,12 +131,21 @@ pub(super) async fn start(around: Around<'_>, service: SocketAddr, management: S
 
 fn pem(key: &SigningKey) -> String {
     let text = crypto::base64(key.material());
-    let lines: Vec<&str> =
-        text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
-    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
+    let lines: Vec<&str> = text
+        .as_bytes()
+        .chunks(64)
+        .filter_map(|line| std::str::from_utf8(line).ok())
+        .collect();
+    format!(
+        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+        lines.join("\n")
+    )
 }
 
-fn configuration(key: &Path, rules: &Path) -> String {
+fn configuration(key: &Path, rules: &Path, app: Option<&str>) -> String {
+    let app = app
+        .map(|app| format!("      config:\n        app: {app}\n"))
+        .unwrap_or_default();
     format!(
         r#"# Written by `heimdall up` at every start. Copy it to make it yours: `heimdall-proxy serve proxy -c FILE`.
 log:
@@ -117,7 +157,7 @@ mechanisms:
     # Tokens of our own api, verified here; changes of authorisation arrive within a second.
     - id: heimdall
       type: heimdall
-  authorizers:
+{app}  authorizers:
     - id: may_write_billing
       type: permission
       config:
@@ -150,7 +190,10 @@ providers:
 
 fn rule_set(upstream: &str) -> String {
     let rule = |id: &str, path: &str, steps: &[&str]| {
-        let steps: String = steps.iter().map(|step| format!("      - {step}\n")).collect();
+        let steps: String = steps
+            .iter()
+            .map(|step| format!("      - {step}\n"))
+            .collect();
         format!(
             "  - id: {id}\n    match:\n      routes:\n        - path: {path}\n      scheme: http\n    forward_to:\n      \
              host: {upstream}\n      rewrite:\n        scheme: http\n    execute:\n{steps}"
@@ -158,12 +201,33 @@ fn rule_set(upstream: &str) -> String {
     };
     format!(
         "version: \"1alpha4\"\nname: first-look\nrules:\n{}{}{}",
-        rule("open", "/open", &["authenticator: anyone", "finalizer: who", "finalizer: token"]),
-        rule("me", "/me", &["authenticator: heimdall", "finalizer: who", "finalizer: token"]),
+        rule(
+            "open",
+            "/open",
+            &[
+                "authenticator: anyone",
+                "finalizer: who",
+                "finalizer: token"
+            ]
+        ),
+        rule(
+            "me",
+            "/me",
+            &[
+                "authenticator: heimdall",
+                "finalizer: who",
+                "finalizer: token"
+            ]
+        ),
         rule(
             "billing",
             "/billing/**",
-            &["authenticator: heimdall", "authorizer: may_write_billing", "finalizer: who", "finalizer: token"],
+            &[
+                "authenticator: heimdall",
+                "authorizer: may_write_billing",
+                "finalizer: who",
+                "finalizer: token"
+            ],
         ),
     )
 }

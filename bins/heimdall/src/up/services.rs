@@ -34,9 +34,11 @@ pub(super) struct Services {
 
 impl Services {
     pub(super) async fn start(args: &UpArgs, settings: &UpSettings) -> Result<Self, Failure> {
-        let home = folder::make(&args.data).map_err(|error| format!("{}: {error}", args.data.display()))?;
+        let home = folder::make(&args.data)
+            .map_err(|error| format!("{}: {error}", args.data.display()))?;
         let mail_dir = folder::make(&home.join("mail"))?;
-        let (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>) = (Arc::new(SystemClock), Arc::new(SystemRng));
+        let (clock, rng): (Arc<dyn Clock>, Arc<dyn Rng>) =
+            (Arc::new(SystemClock), Arc::new(SystemRng));
         let root_key = folder::root_key(&home, rng.as_ref())?;
         let store = open(args, &home, &root_key).await?;
         let (api, approvals) = (bind(args.api)?, bind(args.approvals)?);
@@ -57,8 +59,15 @@ impl Services {
             ..Options::at(api_url.clone())
         };
         let api_deps = heimdall_api::assemble(outside, options).await?;
-        let look =
-            prepare(&home, !args.no_example, &api_deps.tenants, &store, clock.as_ref(), rng.as_ref()).await?;
+        let look = prepare(
+            &home,
+            !args.no_example,
+            &api_deps.tenants,
+            &store,
+            clock.as_ref(),
+            rng.as_ref(),
+        )
+        .await?;
 
         let from = Assembly {
             tenants: api_deps.tenants.clone(),
@@ -71,22 +80,37 @@ impl Services {
             overrides: None,
         };
         let approvals_deps = heimdall_approvals::assemble(from)?;
-        if let Ok(app) = api_deps.tenants.app(&heimdall_tenant::Caller::System, "acme").await {
-            approvals_deps.portals.ensure(&app.id, &approvals_url).await?;
+        let app = api_deps
+            .tenants
+            .app(&heimdall_tenant::Caller::System, "acme")
+            .await
+            .ok()
+            .map(|app| app.id);
+        if let Some(app) = &app {
+            approvals_deps.portals.ensure(app, &approvals_url).await?;
         }
 
         let poster = poster()?;
         let api_workers = heimdall_api::Workers::start(&api_deps, Some(Arc::new(poster)));
-        let messages = Messages::new(Language::from_tag(&settings.mail.language), "heimdall.localhost")?;
+        let messages = Messages::new(
+            Language::from_tag(&settings.mail.language),
+            "heimdall.localhost",
+        )?;
         let mailer = mailer(args, settings, &mail_dir)?;
-        let approvals_workers = heimdall_approvals::Workers::start(&approvals_deps, mailer, Arc::new(messages));
+        let approvals_workers =
+            heimdall_approvals::Workers::start(&approvals_deps, mailer, Arc::new(messages));
 
         let prefix = api_deps.prefix.clone();
-        let echo = Server::bind(&listening(loopback()), edge_of("echo", settings), echo::routes)?;
+        let echo = Server::bind(
+            &listening(loopback()),
+            edge_of("echo", settings),
+            echo::routes,
+        )?;
         let around = proxy::Around {
             folder: &home,
             api: &format!("{api_url}{prefix}"),
             upstream: &echo.addr().to_string(),
+            app: app.as_ref().map(heimdall_types::AppId::as_str),
             tenants: api_deps.tenants.clone(),
             store: store.clone(),
             clock,
@@ -94,11 +118,30 @@ impl Services {
         };
         let proxy = proxy::start(around, args.proxy, args.management).await?;
         let api_edge = heimdall_api::edge(&settings.limits, Sources::default(), false);
-        let api = Server::listen(api, &listening(args.api), api_edge, heimdall_api::app(api_deps))?;
+        let api = Server::listen(
+            api,
+            &listening(args.api),
+            api_edge,
+            heimdall_api::app(api_deps),
+        )?;
         let approvals_edge = heimdall_approvals::edge(&settings.limits, Sources::default(), false);
-        let approvals =
-            Server::listen(approvals, &listening(args.approvals), approvals_edge, heimdall_approvals::app(approvals_deps))?;
-        Ok(Self { api, approvals, echo, proxy, api_workers, approvals_workers, mail_dir, look, prefix })
+        let approvals = Server::listen(
+            approvals,
+            &listening(args.approvals),
+            approvals_edge,
+            heimdall_approvals::app(approvals_deps),
+        )?;
+        Ok(Self {
+            api,
+            approvals,
+            echo,
+            proxy,
+            api_workers,
+            approvals_workers,
+            mail_dir,
+            look,
+            prefix,
+        })
     }
 
     /// What stands in the ready file.
@@ -112,7 +155,12 @@ impl Services {
             ("upstream", self.echo.base_url()),
         ];
         let mail_dir = self.mail_dir.display().to_string();
-        super::ready(&addresses, self.look.admin_key.as_deref(), &mail_dir, self.look.example.as_ref())
+        super::ready(
+            &addresses,
+            self.look.admin_key.as_deref(),
+            &mail_dir,
+            self.look.example.as_ref(),
+        )
     }
 
     /// Takes no new work, lets running requests finish, then stops what works beside them.
@@ -124,8 +172,15 @@ impl Services {
     }
 }
 
-async fn open(args: &UpArgs, home: &Path, root_key: &heimdall_token::RootKey) -> Result<Arc<Store>, Failure> {
-    let url = args.database.clone().unwrap_or_else(|| folder::database(home));
+async fn open(
+    args: &UpArgs,
+    home: &Path,
+    root_key: &heimdall_token::RootKey,
+) -> Result<Arc<Store>, Failure> {
+    let url = args
+        .database
+        .clone()
+        .unwrap_or_else(|| folder::database(home));
     let mut settings = StoreSettings::new(url);
     settings.manage_schema = true;
     settings.root_key = Some(Arc::new(root_key.clone()));
@@ -152,11 +207,21 @@ fn edge_of(name: &'static str, settings: &UpSettings) -> Edge {
 }
 
 fn mailer(args: &UpArgs, settings: &UpSettings, folder: &Path) -> Result<Arc<dyn Mailer>, Failure> {
-    let url = args.smtp.clone().unwrap_or_else(|| format!("file://{}", folder.display()));
-    Ok(heimdall_approvals::mailer(&Secret::new(url), &settings.mail.from)?)
+    let url = args
+        .smtp
+        .clone()
+        .unwrap_or_else(|| format!("file://{}", folder.display()));
+    Ok(heimdall_approvals::mailer(
+        &Secret::new(url),
+        &settings.mail.from,
+    )?)
 }
 
 fn poster() -> Result<WebhookPoster, Failure> {
     let tls = heimdall_transport::tls::client_config(None)?;
-    Ok(WebhookPoster::new(Arc::new(tls), Arc::new(SystemResolver), AddressPolicy::Any))
+    Ok(WebhookPoster::new(
+        Arc::new(tls),
+        Arc::new(SystemResolver),
+        AddressPolicy::Any,
+    ))
 }

@@ -10,12 +10,19 @@ use crate::schema::approval::notification_configs as rows;
 use crate::store::Store;
 
 fn parse_all(bodies: Vec<String>) -> JobResult<Vec<NotificationConfig>> {
-    bodies.iter().map(|body| Ok(serde_json::from_str(body)?)).collect()
+    bodies
+        .iter()
+        .map(|body| Ok(serde_json::from_str(body)?))
+        .collect()
 }
 
 #[async_trait]
 impl NotificationBook for Store {
-    async fn config(&self, app: &AppId, id: &NotificationConfigId) -> Result<Option<NotificationConfig>, Fault> {
+    async fn config(
+        &self,
+        app: &AppId,
+        id: &NotificationConfigId,
+    ) -> Result<Option<NotificationConfig>, Fault> {
         let (own, id) = (app.clone(), id.clone());
         self.read(app, move |c| {
             let body: Option<String> =
@@ -25,7 +32,11 @@ impl NotificationBook for Store {
         .await
     }
 
-    async fn configs(&self, app: &AppId, page: &PageRequest) -> Result<Page<NotificationConfig>, Fault> {
+    async fn configs(
+        &self,
+        app: &AppId,
+        page: &PageRequest,
+    ) -> Result<Page<NotificationConfig>, Fault> {
         let (own, page) = (app.clone(), page.clone());
         self.read(app, move |c| {
             let bodies: Vec<String> = query!(c => {
@@ -40,7 +51,11 @@ impl NotificationBook for Store {
         .await
     }
 
-    async fn configs_of(&self, app: &AppId, ids: &[String]) -> Result<Vec<NotificationConfig>, Fault> {
+    async fn configs_of(
+        &self,
+        app: &AppId,
+        ids: &[String],
+    ) -> Result<Vec<NotificationConfig>, Fault> {
         let (own, ids) = (app.clone(), ids.to_vec());
         self.read(app, move |c| {
             let bodies: Vec<String> = query!(c => rows::table
@@ -78,7 +93,12 @@ impl NotificationBook for Store {
         .await
     }
 
-    async fn drop_config(&self, app: &AppId, id: &NotificationConfigId, journal: Journal) -> Result<(), Fault> {
+    async fn drop_config(
+        &self,
+        app: &AppId,
+        id: &NotificationConfigId,
+        journal: Journal,
+    ) -> Result<(), Fault> {
         let (own, id) = (app.clone(), id.clone());
         self.write(app, move |c| {
             query!(c => diesel::delete(rows::table.find((own.as_str(), id.as_str()))).execute(c))?;

@@ -1,8 +1,8 @@
 use async_trait::async_trait;
 use diesel::prelude::*;
+use heimdall_approval::Person;
 use heimdall_approval::ports::{RequestFilter, Requests};
 use heimdall_approval::request::Request;
-use heimdall_approval::Person;
 use heimdall_types::{AppId, ApprovalId, Fault, Page, PageRequest, RequestId};
 
 use crate::conn::{JobResult, Scope, query};

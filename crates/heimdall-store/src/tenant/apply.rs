@@ -1,6 +1,8 @@
 use diesel::prelude::*;
 use heimdall_tenant::change::{Change, Transition};
-use heimdall_tenant::entity::{AdminKey, App, Credential, Invite, InviteState, Role, Session, User, Webhook};
+use heimdall_tenant::entity::{
+    AdminKey, App, Credential, Invite, InviteState, Role, Session, User, Webhook,
+};
 use heimdall_types::{AppId, Fault, InviteId, RoleId, Timestamp, UserId};
 
 use super::registry::invite_state;
@@ -10,15 +12,22 @@ use crate::journal;
 use crate::schema::approval::{approvals, grants, notification_configs, requests};
 use crate::schema::foundation::{outbox, webhook_deliveries, webhooks};
 use crate::schema::tenant::{
-    admin_keys, apps as app_rows, credential_roles, credentials, denied_tokens, invites, permissions, roles, sessions,
-    user_roles, users,
+    admin_keys, apps as app_rows, credential_roles, credentials, denied_tokens, invites,
+    permissions, roles, sessions, user_roles, users,
 };
 
 /// One App's affair runs in that App's scope; the operator's runs across Apps.
 pub(super) fn scope_of(transition: &Transition) -> Scope {
     let mut of_changes = transition.changes.iter().map(app_of);
-    let of_audit = transition.journal.audit.iter().map(|entry| entry.app_id.clone());
-    let first = of_changes.next().or_else(|| of_audit.clone().next()).flatten();
+    let of_audit = transition
+        .journal
+        .audit
+        .iter()
+        .map(|entry| entry.app_id.clone());
+    let first = of_changes
+        .next()
+        .or_else(|| of_audit.clone().next())
+        .flatten();
     let same = of_changes.chain(of_audit).all(|app| app == first);
     match first {
         Some(app) if same => Scope::App(app),
@@ -79,18 +88,33 @@ fn apply_one(c: &mut Conn<'_>, change: &Change) -> JobResult<()> {
             one(rows)
         }
         Change::Role(role) => put_role(c, role),
-        Change::DropRole { app_id, id, version } => drop_role(c, app_id, id, *version),
-        Change::Permission { app_id, permission, description } => {
-            put_permission(c, app_id, permission, description.as_deref())
-        }
+        Change::DropRole {
+            app_id,
+            id,
+            version,
+        } => drop_role(c, app_id, id, *version),
+        Change::Permission {
+            app_id,
+            permission,
+            description,
+        } => put_permission(c, app_id, permission, description.as_deref()),
         Change::DropPermission { app_id, permission } => {
             query!(c => diesel::delete(permissions::table.find((app_id.as_str(), permission))).execute(c))?;
             Ok(())
         }
         Change::User(user) => put_user(c, user),
         Change::EraseUser { app_id, id } => erase_user(c, app_id, id),
-        Change::Assign { app_id, user_id, role_id, at } => assign(c, app_id, user_id, role_id, *at),
-        Change::Unassign { app_id, user_id, role_id } => {
+        Change::Assign {
+            app_id,
+            user_id,
+            role_id,
+            at,
+        } => assign(c, app_id, user_id, role_id, *at),
+        Change::Unassign {
+            app_id,
+            user_id,
+            role_id,
+        } => {
             let key = (app_id.as_str(), user_id.as_str(), role_id.as_str());
             query!(c => diesel::delete(user_roles::table.find(key)).execute(c))?;
             Ok(())
@@ -101,7 +125,11 @@ fn apply_one(c: &mut Conn<'_>, change: &Change) -> JobResult<()> {
             Ok(())
         }
         Change::Session(session) => put_session(c, session),
-        Change::RevokeSessions { app_id, user_id, at } => revoke_sessions(c, app_id, user_id, *at),
+        Change::RevokeSessions {
+            app_id,
+            user_id,
+            at,
+        } => revoke_sessions(c, app_id, user_id, *at),
         Change::DenyToken { app_id, id, until } => {
             query!(c => diesel::insert_into(denied_tokens::table)
                 .values((
@@ -206,8 +234,11 @@ fn put_role(c: &mut Conn<'_>, role: &Role) -> JobResult<()> {
 
 fn drop_role(c: &mut Conn<'_>, app: &AppId, id: &RoleId, version: i64) -> JobResult<()> {
     let key = (app.as_str(), id.as_str());
-    let name: Option<String> = query!(c => roles::table.find(key).select(roles::name).first(c).optional())?;
-    let Some(name) = name else { return Err(Fault::Conflict.into()) };
+    let name: Option<String> =
+        query!(c => roles::table.find(key).select(roles::name).first(c).optional())?;
+    let Some(name) = name else {
+        return Err(Fault::Conflict.into());
+    };
     let granted: i64 = query!(c => grants::table
         .filter(grants::app_id.eq(app.as_str()))
         .filter(grants::role.eq(&name))
@@ -222,7 +253,12 @@ fn drop_role(c: &mut Conn<'_>, app: &AppId, id: &RoleId, version: i64) -> JobRes
     one(rows)
 }
 
-fn put_permission(c: &mut Conn<'_>, app: &AppId, permission: &str, description: Option<&str>) -> JobResult<()> {
+fn put_permission(
+    c: &mut Conn<'_>,
+    app: &AppId,
+    permission: &str,
+    description: Option<&str>,
+) -> JobResult<()> {
     query!(c => diesel::insert_into(permissions::table)
         .values((
             permissions::app_id.eq(app.as_str()),
@@ -278,7 +314,13 @@ fn erase_user(c: &mut Conn<'_>, app: &AppId, id: &UserId) -> JobResult<()> {
     Ok(())
 }
 
-fn assign(c: &mut Conn<'_>, app: &AppId, user: &UserId, role: &RoleId, at: Timestamp) -> JobResult<()> {
+fn assign(
+    c: &mut Conn<'_>,
+    app: &AppId,
+    user: &UserId,
+    role: &RoleId,
+    at: Timestamp,
+) -> JobResult<()> {
     query!(c => diesel::insert_into(user_roles::table)
         .values((
             user_roles::app_id.eq(app.as_str()),
@@ -416,9 +458,13 @@ fn use_invite(c: &mut Conn<'_>, app: &AppId, id: &InviteId, at: Timestamp) -> Jo
         .select(invites::body)
         .first(c)
         .optional())?;
-    let Some(body) = body else { return Err(Fault::Conflict.into()) };
+    let Some(body) = body else {
+        return Err(Fault::Conflict.into());
+    };
     let mut invite: Invite = parse(&body)?;
-    let usable = invite.state == InviteState::Open && invite.uses < invite.max_uses && invite.expires_at > at;
+    let usable = invite.state == InviteState::Open
+        && invite.uses < invite.max_uses
+        && invite.expires_at > at;
     if !usable {
         return Err(Fault::Conflict.into());
     }

@@ -10,7 +10,10 @@ use crate::schema::tenant::{admin_keys, apps, permissions, roles};
 use crate::store::Store;
 
 pub(super) fn state_name(state: AppState) -> JobResult<String> {
-    Ok(serde_json::to_value(state)?.as_str().unwrap_or_default().to_owned())
+    Ok(serde_json::to_value(state)?
+        .as_str()
+        .unwrap_or_default()
+        .to_owned())
 }
 
 #[async_trait]
@@ -31,7 +34,8 @@ impl Apps for Store {
                 }
                 q.select((apps::app_id, apps::authority, apps::body)).first(c).optional()
             })?;
-            row.map(|(id, authority, body)| record(c, &id, authority, &body)).transpose()
+            row.map(|(id, authority, body)| record(c, &id, authority, &body))
+                .transpose()
         })
         .await
     }
@@ -39,7 +43,10 @@ impl Apps for Store {
     async fn apps(&self, state: Option<AppState>, page: &PageRequest) -> Result<Page<App>, Fault> {
         let page = page.clone();
         self.read(Scope::System, move |c| {
-            let (wanted, archived) = (state.map(state_name).transpose()?, state_name(AppState::Archived)?);
+            let (wanted, archived) = (
+                state.map(state_name).transpose()?,
+                state_name(AppState::Archived)?,
+            );
             let bodies: Vec<String> = query!(c => {
                 let mut q = apps::table.into_boxed::<Backend>();
                 q = match &wanted {
@@ -51,7 +58,9 @@ impl Apps for Store {
                 }
                 q.order(apps::name).limit(i64::from(page.limit) + 1).select(apps::body).load(c)
             })?;
-            Ok(Page::cut(parse_all(bodies)?, page.limit, |app: &App| app.name.clone()))
+            Ok(Page::cut(parse_all(bodies)?, page.limit, |app: &App| {
+                app.name.clone()
+            }))
         })
         .await
     }
@@ -107,7 +116,11 @@ fn record(c: &mut Conn<'_>, id: &str, authority: i64, body: &str) -> JobResult<A
         .order(permissions::permission)
         .select((permissions::permission, permissions::description))
         .load(c))?;
-    let entry = |(permission, description)| CatalogueEntry { permission, description, built_in: false };
+    let entry = |(permission, description)| CatalogueEntry {
+        permission,
+        description,
+        built_in: false,
+    };
     Ok(AppRecord {
         app: parse(body)?,
         authority,

@@ -8,17 +8,30 @@ use heimdall_types::{AppId, Fault, RoleId, SessionId, Timestamp, TokenId, UserId
 use super::parse;
 use crate::conn::{Conn, JobResult, Scope, query};
 use crate::schema::approval::grants;
-use crate::schema::tenant::{apps, change_notes, credential_roles, denied_tokens, roles, sessions, user_roles, users};
+use crate::schema::tenant::{
+    apps, change_notes, credential_roles, denied_tokens, roles, sessions, user_roles, users,
+};
 use crate::store::Store;
 
 #[async_trait]
 impl Authority for Store {
-    async fn standing(&self, app: &AppId, user: &UserId, now: Timestamp) -> Result<Option<StandingRow>, Fault> {
+    async fn standing(
+        &self,
+        app: &AppId,
+        user: &UserId,
+        now: Timestamp,
+    ) -> Result<Option<StandingRow>, Fault> {
         let (own, user) = (app.clone(), user.clone());
-        self.read(app, move |c| standing(c, own.as_str(), user.as_str(), now)).await
+        self.read(app, move |c| standing(c, own.as_str(), user.as_str(), now))
+            .await
     }
 
-    async fn session_live(&self, app: &AppId, id: &SessionId, now: Timestamp) -> Result<bool, Fault> {
+    async fn session_live(
+        &self,
+        app: &AppId,
+        id: &SessionId,
+        now: Timestamp,
+    ) -> Result<bool, Fault> {
         let (own, id) = (app.clone(), id.clone());
         self.read(app, move |c| {
             let found: Option<String> = query!(c => sessions::table
@@ -78,7 +91,12 @@ impl Authority for Store {
     }
 }
 
-fn standing(c: &mut Conn<'_>, app: &str, user: &str, now: Timestamp) -> JobResult<Option<StandingRow>> {
+fn standing(
+    c: &mut Conn<'_>,
+    app: &str,
+    user: &str,
+    now: Timestamp,
+) -> JobResult<Option<StandingRow>> {
     let body: Option<String> =
         query!(c => users::table.find((app, user)).select(users::body).first(c).optional())?;
     let Some(body) = body else { return Ok(None) };
@@ -111,7 +129,10 @@ fn standing(c: &mut Conn<'_>, app: &str, user: &str, now: Timestamp) -> JobResul
     Ok(Some(StandingRow {
         state: person.state,
         tokens_after: person.tokens_after,
-        roles: roles.iter().map(|id| Ok(id.parse()?)).collect::<JobResult<_>>()?,
+        roles: roles
+            .iter()
+            .map(|id| Ok(id.parse()?))
+            .collect::<JobResult<_>>()?,
         windows: windows.into_iter().map(window).collect(),
         changed_seq,
         changed_at: Timestamp::from_millis(changed_at),
@@ -153,7 +174,12 @@ pub(super) fn note(c: &mut Conn<'_>, note: &ChangeNote) -> JobResult<()> {
 }
 
 /// Notes everybody who has a role, for good or for a time: what it holds has changed.
-pub(super) fn note_holders(c: &mut Conn<'_>, app: &AppId, role: &RoleId, at: Timestamp) -> JobResult<()> {
+pub(super) fn note_holders(
+    c: &mut Conn<'_>,
+    app: &AppId,
+    role: &RoleId,
+    at: Timestamp,
+) -> JobResult<()> {
     let own = app.as_str();
     let mut users: Vec<String> = query!(c => user_roles::table
         .filter(user_roles::app_id.eq(own).and(user_roles::role_id.eq(role.as_str())))
@@ -174,15 +200,41 @@ pub(super) fn note_holders(c: &mut Conn<'_>, app: &AppId, role: &RoleId, at: Tim
         .select(credential_roles::credential_id)
         .load(c))?;
     for user in users {
-        note(c, &ChangeNote { app_id: app.clone(), subject: Subject::User(user.parse()?), at })?;
+        note(
+            c,
+            &ChangeNote {
+                app_id: app.clone(),
+                subject: Subject::User(user.parse()?),
+                at,
+            },
+        )?;
     }
     for client in clients {
-        note(c, &ChangeNote { app_id: app.clone(), subject: Subject::Client(client.parse()?), at })?;
+        note(
+            c,
+            &ChangeNote {
+                app_id: app.clone(),
+                subject: Subject::Client(client.parse()?),
+                at,
+            },
+        )?;
     }
     Ok(())
 }
 
 /// As [`note`], for other slices that change what a user may do.
-pub(crate) fn note_user(c: &mut Conn<'_>, app: &AppId, user: &UserId, at: Timestamp) -> JobResult<()> {
-    note(c, &ChangeNote { app_id: app.clone(), subject: Subject::User(user.clone()), at })
+pub(crate) fn note_user(
+    c: &mut Conn<'_>,
+    app: &AppId,
+    user: &UserId,
+    at: Timestamp,
+) -> JobResult<()> {
+    note(
+        c,
+        &ChangeNote {
+            app_id: app.clone(),
+            subject: Subject::User(user.clone()),
+            at,
+        },
+    )
 }

@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use heimdall_tenant::entity::{Session, User, UserState};
 use heimdall_tenant::ports::{Directory, Sessions, UserFilter};
-use heimdall_types::{AppId, Email, Fault, Page, PageRequest, RoleId, SessionId, Timestamp, UserId};
+use heimdall_types::{
+    AppId, Email, Fault, Page, PageRequest, RoleId, SessionId, Timestamp, UserId,
+};
 
 use super::{parse, parse_all};
 use crate::conn::{JobResult, Scope, query};
@@ -12,7 +14,10 @@ use crate::schema::tenant::{sessions, user_roles, users};
 use crate::store::Store;
 
 pub(super) fn state_name(state: UserState) -> JobResult<String> {
-    Ok(serde_json::to_value(state)?.as_str().unwrap_or_default().to_owned())
+    Ok(serde_json::to_value(state)?
+        .as_str()
+        .unwrap_or_default()
+        .to_owned())
 }
 
 #[async_trait]
@@ -44,7 +49,12 @@ impl Directory for Store {
         .await
     }
 
-    async fn users(&self, app: &AppId, filter: &UserFilter, page: &PageRequest) -> Result<Page<User>, Fault> {
+    async fn users(
+        &self,
+        app: &AppId,
+        filter: &UserFilter,
+        page: &PageRequest,
+    ) -> Result<Page<User>, Fault> {
         let (own, filter, page) = (app.clone(), filter.clone(), page.clone());
         self.read(app, move |c| {
             let state = filter.state.map(state_name).transpose()?;
@@ -83,7 +93,10 @@ impl Directory for Store {
         except: Option<&UserId>,
         limit: u32,
     ) -> Result<Vec<UserId>, Fault> {
-        let (own, except) = (app.clone(), except.map(ToString::to_string).unwrap_or_default());
+        let (own, except) = (
+            app.clone(),
+            except.map(ToString::to_string).unwrap_or_default(),
+        );
         let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
         self.read(app, move |c| {
             let active = state_name(UserState::Active)?;
@@ -120,7 +133,10 @@ impl Directory for Store {
             for (user, role) in rows {
                 by_user.entry(user).or_default().push(role.parse()?);
             }
-            Ok(wanted.iter().map(|user| by_user.remove(user).unwrap_or_default()).collect())
+            Ok(wanted
+                .iter()
+                .map(|user| by_user.remove(user).unwrap_or_default())
+                .collect())
         })
         .await
     }

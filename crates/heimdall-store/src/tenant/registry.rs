@@ -2,7 +2,9 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use heimdall_tenant::entity::{Credential, Invite, InviteState, Webhook};
 use heimdall_tenant::ports::{Credentials, Invites, Webhooks};
-use heimdall_types::{AppId, CredentialId, Fault, InviteId, Page, PageRequest, Timestamp, WebhookId};
+use heimdall_types::{
+    AppId, CredentialId, Fault, InviteId, Page, PageRequest, Timestamp, WebhookId,
+};
 
 use super::{parse, parse_all};
 use crate::conn::{JobResult, Scope, query};
@@ -25,7 +27,11 @@ impl Credentials for Store {
         .await
     }
 
-    async fn credentials(&self, app: &AppId, page: &PageRequest) -> Result<Page<Credential>, Fault> {
+    async fn credentials(
+        &self,
+        app: &AppId,
+        page: &PageRequest,
+    ) -> Result<Page<Credential>, Fault> {
         let (own, page) = (app.clone(), page.clone());
         self.read(app, move |c| {
             let bodies: Vec<String> = query!(c => {
@@ -42,7 +48,10 @@ impl Credentials for Store {
 }
 
 pub(super) fn invite_state(state: InviteState) -> JobResult<String> {
-    Ok(serde_json::to_value(state)?.as_str().unwrap_or_default().to_owned())
+    Ok(serde_json::to_value(state)?
+        .as_str()
+        .unwrap_or_default()
+        .to_owned())
 }
 
 #[async_trait]
