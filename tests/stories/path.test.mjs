@@ -103,7 +103,11 @@ for (const database of ['sqlite', 'postgres']) {
           ? await call('POST', `${h.approvals}/api/pending-approvals/deny`, { token: bearer, json: { sessionId: id, denialReason: 'no' } })
           : await call('POST', `${h.approvals}/api/pending-approvals/${id}/approve`, { token: bearer });
         assert.equal(other.status, 409, other.text);
-        assert.equal((await call('GET', `${h.approvals}/v1/apps/${app}/requests/${asked.json.id}`, { token })).json.state, state);
+        assert.equal((await request(h, token, asked.json.id)).json.state, state);
+        if (state === 'APPROVED') {
+          const ended = await call('POST', `${h.approvals}/v1/apps/${app}/requests/${asked.json.id}/terminate`, { token });
+          assert.equal(ended.json.state, 'TERMINATED', ended.text);
+        }
       }
     });
 

@@ -138,7 +138,7 @@ pub(crate) async fn records_belong_to_one_app_and_names_are_taken_once(store: St
             .await
             .unwrap()
             .data,
-        [made.clone()]
+        std::slice::from_ref(&made)
     );
     flows
         .drop_group(&one, &Actor::System, made.id.as_str())
