@@ -26,7 +26,7 @@ pub(crate) struct UpArgs {
     /// Another database than the file in the folder: sqlite://PATH or postgres://…
     #[arg(long, value_name = "URL")]
     database: Option<String>,
-    /// A mail server, smtp[s]://user:pass@host:port; without it mails are written to the folder
+    /// A mail server, smtp://user:pass@host:port or smtps://…; without it mails are written to the folder
     #[arg(long, value_name = "URL")]
     smtp: Option<String>,
     /// Settings: `limits`, `log`, `mail.from` (see docs/operations.md)
