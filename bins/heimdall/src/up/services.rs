@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use heimdall_api::{HashingPool, Options, Outside};
-use heimdall_approvals::Assembly;
+use heimdall_approvals::{Assembly, StoredMailer};
 use heimdall_notifier::{Language, Mailer, Messages};
 use heimdall_server::{Edge, ListenSettings, Running, Server, Sources, SystemClock};
 use heimdall_store::{Store, StoreSettings};
@@ -96,7 +96,13 @@ impl Services {
             Language::from_tag(&settings.mail.language),
             "heimdall.localhost",
         )?;
-        let mailer = mailer(args, settings, &mail_dir)?;
+        // What an administrator sets at run time wins over the flag.
+        let configured = mailer(args, settings, &mail_dir)?;
+        let mailer = Arc::new(StoredMailer::new(
+            store.clone(),
+            approvals_deps.root_key.as_ref().clone(),
+            configured,
+        ));
         let approvals_workers =
             heimdall_approvals::Workers::start(&approvals_deps, mailer, Arc::new(messages));
 
