@@ -18,7 +18,7 @@ pub(crate) use der::{
     pkcs8_from_pkcs1, pkcs8_from_sec1, pkcs8_from_seed, sec1, sequence, unsigned_integer,
 };
 pub(crate) use private::{PrivateKey, PublicParts};
-pub(crate) use provider::verify;
+pub(crate) use provider::{verify, verify_ecdsa_asn1};
 
 /// The operating system's generator.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,6 +50,14 @@ pub fn sha256_hex(data: &[u8]) -> String {
 pub fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data).as_ref());
+    out
+}
+
+/// HMAC-SHA-1 of `data`: only for the one-time codes of RFC 6238, for which it is sound and which every app speaks.
+pub(crate) fn hmac_sha1(key: &[u8], data: &[u8]) -> [u8; 20] {
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key);
+    let mut out = [0; 20];
+    out.copy_from_slice(hmac::sign(&key, data).as_ref());
     out
 }
 

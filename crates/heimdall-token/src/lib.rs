@@ -1,5 +1,5 @@
 //! Keys and tokens: making, sealing and rotating keys, signing and verifying compact JWS, JWK sets at home and from
-//! elsewhere, DPoP proofs, and the links of mails.
+//! elsewhere, DPoP proofs, the links of mails, passkeys and one-time codes.
 //!
 //! The algorithm belongs to the key, never to the token. Nothing here reads a clock, a file or a socket; time is an
 //! argument. Randomness is an argument too, except where ring's sealed trait forbids it (key generation, ECDSA).
@@ -30,6 +30,7 @@ mod key_file;
 mod key_life;
 mod key_ring;
 pub mod link;
+pub mod otp;
 pub mod ports;
 mod public_key;
 mod public_keys;
@@ -43,6 +44,7 @@ mod trust;
 mod unverified;
 mod verified_tokens;
 mod verifier;
+pub mod webauthn;
 
 pub use access::{AccessClaims, Confirmation};
 pub use algorithm::{Algorithm, UnknownAlgorithm};

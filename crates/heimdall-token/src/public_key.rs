@@ -160,6 +160,14 @@ impl PublicKey {
         self
     }
 
+    /// The uncompressed point of an elliptic-curve key.
+    pub(crate) fn point(&self) -> Option<Vec<u8>> {
+        match parts_of(&self.members).ok()?.0 {
+            PublicParts::Ec { x, y, .. } => Some([&[4], x.as_slice(), y.as_slice()].concat()),
+            _ => None,
+        }
+    }
+
     pub(crate) fn has_same_point(&self, other: &Self) -> bool {
         self.thumbprint() == other.thumbprint()
     }

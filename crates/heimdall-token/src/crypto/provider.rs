@@ -54,6 +54,23 @@ pub(crate) fn verify(
     .unwrap_or(false)
 }
 
+/// Whether an ECDSA `signature` in ASN.1 form is one of `message` by the uncompressed `point`.
+pub(crate) fn verify_ecdsa_asn1(
+    algorithm: Algorithm,
+    point: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> bool {
+    let parameters = match algorithm {
+        Algorithm::Es256 => &signature::ECDSA_P256_SHA256_ASN1,
+        Algorithm::Es384 => &signature::ECDSA_P384_SHA384_ASN1,
+        _ => return false,
+    };
+    signature::UnparsedPublicKey::new(parameters, point)
+        .verify(message, signature)
+        .is_ok()
+}
+
 fn ours(algorithm: Foreign) -> ForeignResult<Algorithm> {
     Algorithm::ALL
         .into_iter()
