@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use heimdall_store::Store;
 use heimdall_tenant::ports::Passwords;
 use heimdall_tenant::{TenantPorts, TenantSettings, Tenants};
-use heimdall_token::{KeyRing, KeyRingError, KeyRingSettings, RootKey};
-use heimdall_types::{Clock, Rng};
+use heimdall_token::{
+    KeyRecord, KeyRing, KeyRingError, KeyRingSettings, KeyStore, KeyTransition, RootKey,
+};
+use heimdall_transport::{KeySets, Outward};
+use heimdall_types::{Clock, Fault, Rng};
 
-use crate::deps::{Deps, Ring};
+use crate::deps::{Deps, Ring, Surroundings};
 
 /// What an operator decides about the service.
 #[derive(Debug, Clone)]
@@ -21,6 +25,10 @@ pub struct Options {
     pub portal_host: Option<String>,
     /// Whether webhooks may go to private and loopback addresses.
     pub allow_private_webhooks: bool,
+    /// The way to addresses that tenants choose (`jwks_uri`); without it such clients cannot authenticate.
+    pub outward: Option<Outward>,
+    /// Nothing is written: signing keys stay as they are, whatever is due.
+    pub look_only: bool,
     /// The life of signing keys.
     pub keys: KeyRingSettings,
 }
@@ -33,6 +41,8 @@ impl Options {
             prefix: "/heimdall".to_owned(),
             portal_host: None,
             allow_private_webhooks: false,
+            outward: None,
+            look_only: false,
             keys: KeyRingSettings::default(),
         }
     }
@@ -71,8 +81,13 @@ pub async fn assemble(outside: Outside, options: Options) -> Result<Deps, KeyRin
         rng,
         passwords,
     } = outside;
+    let at_rest: Arc<dyn KeyStore> = if options.look_only {
+        Arc::new(KeysAtRest(store.as_ref().clone()))
+    } else {
+        store.clone()
+    };
     let ring = KeyRing::open(
-        store.clone(),
+        at_rest,
         root_key.clone(),
         clock.clone(),
         rng.clone(),
@@ -80,6 +95,7 @@ pub async fn assemble(outside: Outside, options: Options) -> Result<Deps, KeyRin
     )
     .await?;
     let keys = Arc::new(ring);
+    let outward = options.outward;
     let mut settings = TenantSettings::new(format!("{}{}", options.base_url, options.prefix));
     settings.portal_host = options.portal_host;
     settings.allow_private_webhooks = options.allow_private_webhooks;
@@ -95,7 +111,8 @@ pub async fn assemble(outside: Outside, options: Options) -> Result<Deps, KeyRin
         passwords,
         keys: Arc::new(Ring(keys.clone())),
         notification_configs: None,
-        client_keys: None,
+        client_keys: outward.clone().map(|way| Arc::new(KeySets::from(way)) as _),
+        addresses: outward.map(|way| Arc::new(Surroundings(way)) as _),
         clock: clock.clone(),
         rng: rng.clone(),
     };
@@ -113,4 +130,18 @@ pub async fn assemble(outside: Outside, options: Options) -> Result<Deps, KeyRin
             .inspect_err(|error| tracing::error!(%error, "the console is off"))
             .ok(),
     })
+}
+
+/// Signing keys that are only looked at: steps of their lives that are due are left to the server.
+pub struct KeysAtRest(pub Store);
+
+#[async_trait]
+impl KeyStore for KeysAtRest {
+    async fn load(&self) -> Result<Vec<KeyRecord>, Fault> {
+        self.0.load().await
+    }
+
+    async fn apply(&self, _transition: KeyTransition) -> Result<(), Fault> {
+        Ok(())
+    }
 }

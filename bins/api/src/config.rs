@@ -2,13 +2,19 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use heimdall_server::config::SecretSource;
 use heimdall_server::telemetry::LogSettings;
 use heimdall_server::tls::TlsSettings;
 use heimdall_server::{Cidr, LimitSettings, ListenSettings};
+use heimdall_transport::address::{AddressPolicy, Resolver, SystemResolver};
+use heimdall_transport::tls::client_config;
+use heimdall_transport::{NameServer, Outward};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+
+use crate::StartError;
 
 /// One file for all binaries; each reads what is common and its own section.
 #[derive(Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -27,7 +33,8 @@ pub struct Settings {
     /// This binary's section.
     pub api: Api,
     /// A DNS server to ask instead of the system's, as `address:port`.
-    pub resolver: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub resolver: Option<SocketAddr>,
     /// Read by `heimdall-approvals`.
     #[serde(skip_serializing)]
     #[schema(value_type = Option<Object>)]
@@ -130,6 +137,25 @@ impl Api {
 }
 
 impl Settings {
+    /// The way to addresses that tenants choose.
+    ///
+    /// # Errors
+    /// When the trusted certificates cannot be read.
+    pub fn outward(&self) -> Result<Outward, StartError> {
+        let policy = if self.webhooks.allow_private {
+            AddressPolicy::Any
+        } else {
+            AddressPolicy::PublicOnly
+        };
+        let resolver: Arc<dyn Resolver> = match self.resolver {
+            Some(address) => Arc::new(NameServer::at(address)),
+            None => Arc::new(SystemResolver),
+        };
+        let authorities = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+        let tls = Arc::new(client_config(authorities.as_deref())?);
+        Ok(Outward::new(tls, resolver, policy))
+    }
+
     /// The defaults as they are shown in an example file.
     pub fn shown_defaults() -> serde_json::Value {
         let mut shown = serde_json::to_value(Self::default()).unwrap_or_default();

@@ -1,10 +1,13 @@
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use heimdall_server::Pages;
 use heimdall_store::Store;
+use heimdall_tenant::ports::Addresses;
 use heimdall_tenant::{SigningKeys, Tenants};
 use heimdall_token::dpop::Replays;
-use heimdall_token::{KeyRing, PublicKeys, RootKey, Signer};
+use heimdall_token::{Algorithm, KeyRing, PublicKeys, RootKey, Signer};
+use heimdall_transport::Outward;
 use heimdall_types::{Clock, Rng};
 
 /// What the routes stand on.
@@ -57,11 +60,25 @@ impl SigningKeys for Ring {
         self.0.signer().ok()
     }
 
+    fn signer_for(&self, algorithm: Algorithm) -> Option<Signer> {
+        self.0.signer_for(algorithm)
+    }
+
     fn public(&self) -> Arc<PublicKeys> {
         self.0.public()
     }
 
     fn epoch(&self) -> u64 {
         self.0.epoch()
+    }
+}
+
+/// The way out, as the tenant service asks about it.
+pub(crate) struct Surroundings(pub(crate) Outward);
+
+#[async_trait]
+impl Addresses for Surroundings {
+    async fn leads_inward(&self, host: &str, port: u16) -> bool {
+        self.0.leads_inward(host, port).await
     }
 }

@@ -10,8 +10,7 @@ use heimdall_store::{OpenError, Store, StoreSettings};
 use heimdall_tenant::Hasher;
 use heimdall_token::{KeyRingError, RootKey, RootKeyError, SystemRng};
 use heimdall_transport::WebhookPoster;
-use heimdall_transport::address::{AddressPolicy, SystemResolver};
-use heimdall_transport::tls::{TlsSetupError, client_config};
+use heimdall_transport::tls::TlsSetupError;
 use thiserror::Error;
 
 use crate::assembly::{Options, Outside, assemble};
@@ -89,7 +88,9 @@ pub async fn start(settings: &Settings) -> Result<Service, StartError> {
     let store = Arc::new(Store::open(&storage)?);
     let api = &settings.api;
     let listener = TcpListener::bind(api.listen)?;
+    let outward = settings.outward()?;
     let options = Options {
+        outward: Some(outward.clone()),
         prefix: api.prefix.clone(),
         portal_host: api.portal_host.clone(),
         allow_private_webhooks: settings.webhooks.allow_private,
@@ -105,23 +106,13 @@ pub async fn start(settings: &Settings) -> Result<Service, StartError> {
         passwords,
     };
     let deps = assemble(outside, options).await?;
-    let policy = if settings.webhooks.allow_private {
-        AddressPolicy::Any
-    } else {
-        AddressPolicy::PublicOnly
-    };
-    let poster = WebhookPoster::new(
-        Arc::new(client_config(None)?),
-        Arc::new(SystemResolver),
-        policy,
-    );
     let encrypted = deps.base_url.starts_with("https://");
     let edge = crate::edge(
         &settings.limits,
         Sources::trusting(api.trusted_proxies.clone()),
         encrypted,
     );
-    let workers = Workers::start(&deps, Some(Arc::new(poster)));
+    let workers = Workers::start(&deps, Some(Arc::new(WebhookPoster::from(outward))));
     let running = Server::listen(listener, &api.listener(), edge, crate::app(deps))?;
     Ok(Service { running, workers })
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use heimdall_token::AccessClaims;
+use heimdall_token::{AccessClaims, RemoteJwks};
 use heimdall_types::{AdminKeyId, AppId, CredentialId, SessionId, Timestamp, TokenId, UserId};
 use moka::sync::Cache;
 
@@ -61,6 +61,7 @@ pub(crate) struct Caches {
     tokens: Cache<[u8; 32], Arc<Verified>>,
     failures: Cache<String, Failures>,
     assertions: Cache<(CredentialId, String), Timestamp>,
+    key_sets: Cache<String, RemoteJwks>,
 }
 
 impl Caches {
@@ -79,7 +80,13 @@ impl Caches {
             tokens: Cache::new(20_000),
             failures: Cache::new(100_000),
             assertions: Cache::new(100_000),
+            key_sets: Cache::new(10_000),
         }
+    }
+
+    /// The key set at `uri`; every client that names it shares one, so that a fetch serves them all.
+    pub(crate) fn key_set(&self, uri: &str, make: impl FnOnce() -> RemoteJwks) -> RemoteJwks {
+        self.key_sets.get_with_by_ref(uri, make)
     }
 
     pub(crate) fn ticket(&self) -> Ticket {

@@ -1,10 +1,12 @@
 //! What callers send. Unknown members are refused; what a member may hold is checked by [`crate::Tenants`].
 
+use heimdall_token::Algorithm;
 use heimdall_types::Secret;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::entity::Requestable;
+use crate::error::TenantError;
 use crate::settings::AppSettings;
 
 /// A new App.
@@ -292,6 +294,9 @@ pub struct SettingsPatch {
     pub lockout: Option<crate::settings::LockoutPolicy>,
     /// Whether invites are possible.
     pub invites_enabled: Option<bool>,
+    /// Which algorithm signs access tokens; `null`: that of the installation.
+    #[serde(default, deserialize_with = "present")]
+    pub algorithm: Option<Option<String>>,
 }
 
 impl SettingsPatch {
@@ -307,6 +312,18 @@ impl SettingsPatch {
         }
         if let Some(enabled) = self.invites_enabled {
             settings.invites_enabled = enabled;
+        }
+    }
+
+    /// The algorithm that is wanted, if one is named.
+    pub(crate) fn wanted_algorithm(&self) -> Result<Option<Option<Algorithm>>, TenantError> {
+        let read = |name: &String| {
+            name.parse()
+                .map_err(|_| TenantError::invalid("algorithm", "is not known here"))
+        };
+        match &self.algorithm {
+            None => Ok(None),
+            Some(wanted) => Ok(Some(wanted.as_ref().map(read).transpose()?)),
         }
     }
 }

@@ -5,7 +5,6 @@ use heimdall_types::{
     AdminKeyId, AppId, CredentialId, Email, Fault, InviteId, Page, PageRequest, RoleId, Secret,
     SessionId, Timestamp, TokenId, UserId, WebhookId,
 };
-use serde_json::Value;
 
 use crate::change::{ChangeNote, Transition};
 use crate::entity::{
@@ -243,9 +242,10 @@ pub trait NotificationConfigs: Send + Sync {
     async fn missing(&self, app: &AppId, ids: &[String]) -> Result<Vec<String>, Fault>;
 }
 
-/// Fetches a client's keys from its `jwks_uri`.
+/// Where requests to addresses that tenants choose may go.
 #[async_trait]
-pub trait ClientKeys: Send + Sync {
-    /// The JWK set at `uri`.
-    async fn fetch(&self, uri: &str) -> Result<Value, Fault>;
+pub trait Addresses: Send + Sync {
+    /// Whether `host` resolves to an address that is not public. A name that does not resolve leads nowhere yet: it is
+    /// looked at again at every connect.
+    async fn leads_inward(&self, host: &str, port: u16) -> bool;
 }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use heimdall_token::Algorithm;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TenantError;
@@ -16,6 +17,8 @@ pub struct AppSettings {
     pub lockout: LockoutPolicy,
     /// Whether invites may be accepted and made.
     pub invites_enabled: bool,
+    /// Which algorithm signs access tokens; absent: that of the installation.
+    pub algorithm: Option<Algorithm>,
 }
 
 /// How long things live, in seconds.
@@ -55,6 +58,7 @@ impl Default for AppSettings {
             password: PasswordPolicy::default(),
             lockout: LockoutPolicy::default(),
             invites_enabled: true,
+            algorithm: None,
         }
     }
 }

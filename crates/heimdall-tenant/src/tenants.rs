@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use heimdall_token::{PublicKeys, RootKey, Signer};
+use heimdall_token::{Algorithm, JwksFetch, PublicKeys, RootKey, Signer};
 use heimdall_types::{
     AppId, AuditEntry, Clock, EventId, Fault, FeedEvent, Journal, Rng, Timestamp,
 };
@@ -14,7 +14,7 @@ use crate::entity::{App, AppState};
 use crate::error::TenantError;
 use crate::permission::Pattern;
 use crate::ports::{
-    AppKey, Apps, Authority, ClientKeys, Credentials, Directory, Invites, Ledger,
+    Addresses, AppKey, Apps, Authority, Credentials, Directory, Invites, Ledger,
     NotificationConfigs, Passwords, Sessions, Webhooks,
 };
 use crate::secrets::Secrets;
@@ -46,6 +46,8 @@ const ATTEMPTS: usize = 8;
 pub trait SigningKeys: Send + Sync {
     /// The signer of the active key; `None` when there is none, then nothing is issued.
     fn signer(&self) -> Option<Signer>;
+    /// The signer of the active key of this algorithm.
+    fn signer_for(&self, algorithm: Algorithm) -> Option<Signer>;
     /// Every key whose tokens may still live.
     fn public(&self) -> Arc<PublicKeys>;
     /// Grows whenever the set changes.
@@ -78,7 +80,9 @@ pub struct TenantPorts {
     /// Notification configs of the approvals service; without it their ids are not checked.
     pub notification_configs: Option<Arc<dyn NotificationConfigs>>,
     /// Fetches `jwks_uri`s; without it such clients cannot authenticate.
-    pub client_keys: Option<Arc<dyn ClientKeys>>,
+    pub client_keys: Option<Arc<dyn JwksFetch>>,
+    /// Looks at the addresses of webhooks and `jwks_uri`s when they are registered; without it only their spelling is.
+    pub addresses: Option<Arc<dyn Addresses>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -222,10 +226,7 @@ impl Tenants {
             Caller::Anonymous => return Err(TenantError::Unauthenticated),
             Caller::AdminKey(_) | Caller::System => None,
             Caller::Principal(principal) => {
-                let model = &principal.model;
-                if model.app.name != app && model.app.id.as_str() != app {
-                    return Err(TenantError::NotFound);
-                }
+                self.belongs(caller, app)?;
                 Some(Arc::clone(&principal.effective))
             }
         };
@@ -233,7 +234,26 @@ impl Tenants {
         Ok(Entered { model, held })
     }
 
-    fn operator(&self, caller: &Caller) -> Result<(), TenantError> {
+    /// Refuses a caller whose token belongs to another App, as if there were no such App; for what needs no token.
+    ///
+    /// # Errors
+    /// [`TenantError::NotFound`].
+    pub fn belongs(&self, caller: &Caller, app: &str) -> Result<(), TenantError> {
+        match caller {
+            Caller::Principal(principal)
+                if principal.model.app.name != app && principal.model.app.id.as_str() != app =>
+            {
+                Err(TenantError::NotFound)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses everybody but operators.
+    ///
+    /// # Errors
+    /// Unauthenticated, or forbidden for any token of an App.
+    pub fn operator(&self, caller: &Caller) -> Result<(), TenantError> {
         match caller {
             Caller::Anonymous => Err(TenantError::Unauthenticated),
             Caller::AdminKey(_) | Caller::System => Ok(()),

@@ -6,10 +6,14 @@ use crate::error::TenantError;
 
 const MAX_URL: usize = 2_000;
 
-/// Checks an address that events are to be posted to, and gives it in its canonical form. The address that a name
+/// Checks an address that a tenant wants us to call, and gives it in its canonical form. The address that a name
 /// resolves to is checked again at every connect; this refuses what can be seen at once.
-pub(crate) fn check(text: &str, allow_private: bool) -> Result<String, TenantError> {
-    let refuse = |reason| Err(TenantError::invalid("url", reason));
+pub(crate) fn check(
+    field: &'static str,
+    text: &str,
+    allow_private: bool,
+) -> Result<Url, TenantError> {
+    let refuse = |reason| Err(TenantError::invalid(field, reason));
     if text.len() > MAX_URL {
         return refuse("is too long");
     }
@@ -48,7 +52,7 @@ pub(crate) fn check(text: &str, allow_private: bool) -> Result<String, TenantErr
     if private && !allow_private {
         return refuse("must not be a private address");
     }
-    Ok(url.to_string())
+    Ok(url)
 }
 
 fn is_private(address: IpAddr) -> bool {
@@ -133,20 +137,20 @@ mod tests {
             "https://intranet/",
             "https://①②⑦.⓪.⓪.①/",
         ] {
-            assert!(check(bad, false).is_err(), "{bad}");
+            assert!(check("url", bad, false).is_err(), "{bad}");
         }
         for good in [
             "https://example.com/hook?x=1",
             "https://hooks.example.com:8443/",
             "https://93.184.216.34/",
         ] {
-            assert!(check(good, false).is_ok(), "{good}");
+            assert!(check("url", good, false).is_ok(), "{good}");
         }
     }
 
     #[test]
     fn configuration_may_allow_the_machine_itself() {
-        assert!(check("http://127.0.0.1:9999/hook", true).is_ok());
-        assert!(check("http://user@127.0.0.1:9999/hook", true).is_err());
+        assert!(check("url", "http://127.0.0.1:9999/hook", true).is_ok());
+        assert!(check("url", "http://user@127.0.0.1:9999/hook", true).is_err());
     }
 }

@@ -3,13 +3,19 @@
 pub mod address;
 #[cfg(feature = "pipeline")]
 mod http;
+mod key_sets;
 mod mailbox;
+mod name_server;
+mod outward;
 mod smtp;
 pub mod tls;
 mod webhook;
 
 #[cfg(feature = "pipeline")]
 pub use self::http::HttpClient;
+pub use key_sets::KeySets;
 pub use mailbox::{Mailbox, StoredMail, read_mail};
+pub use name_server::NameServer;
+pub use outward::Outward;
 pub use smtp::{MailSettingsError, Smtp};
 pub use webhook::WebhookPoster;

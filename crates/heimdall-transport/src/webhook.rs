@@ -4,28 +4,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use heimdall_notifier::{Answer, Poster};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use url::{Host, Url};
+use http_body_util::{BodyExt, Limited};
 
-use crate::address::{AddressPolicy, Resolver, resolve_checked};
+use crate::address::{AddressPolicy, Resolver};
+use crate::outward::{Outward, Reply};
 
 // Standard Webhooks 1.0, "Timeouts", and what an answer may make us read.
 const TIMEOUT: Duration = Duration::from_secs(15);
 const LONGEST_ANSWER: usize = 1024;
 
 /// Posts webhooks: one connection a delivery, to an address that was checked after it was resolved, without redirects.
-pub struct WebhookPoster {
-    tls: Arc<rustls::ClientConfig>,
-    resolver: Arc<dyn Resolver>,
-    policy: AddressPolicy,
-}
+pub struct WebhookPoster(Outward);
 
 impl WebhookPoster {
     /// A poster that trusts what `tls` trusts and connects only to what `policy` allows.
@@ -34,11 +23,7 @@ impl WebhookPoster {
         resolver: Arc<dyn Resolver>,
         policy: AddressPolicy,
     ) -> Self {
-        Self {
-            tls,
-            resolver,
-            policy,
-        }
+        Self(Outward::new(tls, resolver, policy))
     }
 
     async fn exchange(
@@ -47,29 +32,21 @@ impl WebhookPoster {
         headers: &[(&'static str, String)],
         body: &str,
     ) -> Result<Answer, String> {
-        let url = Url::parse(url).map_err(|_| "the URL cannot be read".to_owned())?;
-        let host = url.host().ok_or("the URL has no host")?;
-        let port = url.port_or_known_default().ok_or("the URL has no port")?;
-        let name = host.to_string();
-        let found = resolve_checked(self.resolver.as_ref(), &name, port, self.policy).await;
-        let addresses = found.map_err(|error| error.to_string())?;
-        let stream = TcpStream::connect(addresses.as_slice())
-            .await
-            .map_err(|error| format!("no connection: {}", error.kind()))?;
-        let request = build(&url, headers, body)?;
-        match url.scheme() {
-            "http" => send(stream, request).await,
-            "https" => {
-                let server = server_name(&host)?;
-                let connector = TlsConnector::from(self.tls.clone());
-                let secure = connector
-                    .connect(server, stream)
-                    .await
-                    .map_err(|error| format!("TLS: {error}"))?;
-                send(secure, request).await
-            }
-            _ => Err("the URL is neither http nor https".to_owned()),
+        let mut request = http::Request::builder()
+            .method(http::Method::POST)
+            .header(http::header::CONTENT_TYPE, "application/json");
+        for (name, value) in headers {
+            request = request.header(*name, value);
         }
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let reply = self.0.send(url, request, body).await?;
+        Ok(read(reply).await)
+    }
+}
+
+impl From<Outward> for WebhookPoster {
+    fn from(outward: Outward) -> Self {
+        Self(outward)
     }
 }
 
@@ -86,62 +63,11 @@ impl Poster for WebhookPoster {
     }
 }
 
-fn server_name(host: &Host<&str>) -> Result<ServerName<'static>, String> {
-    let name = match host {
-        Host::Domain(name) => (*name).to_owned(),
-        Host::Ipv4(ip) => ip.to_string(),
-        Host::Ipv6(ip) => ip.to_string(),
-    };
-    ServerName::try_from(name).map_err(|_| "the host cannot be checked by TLS".to_owned())
-}
-
-fn build(
-    url: &Url,
-    headers: &[(&'static str, String)],
-    body: &str,
-) -> Result<http::Request<Full<Bytes>>, String> {
-    let path = match url.query() {
-        Some(query) => format!("{}?{query}", url.path()),
-        None => url.path().to_owned(),
-    };
-    let host = url.host_str().unwrap_or_default();
-    let authority = url
-        .port()
-        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    let mut request = http::Request::post(path)
-        .header(http::header::HOST, authority)
-        .header(http::header::CONTENT_TYPE, "application/json")
-        .header(
-            http::header::USER_AGENT,
-            concat!("Heimdall/", env!("CARGO_PKG_VERSION")),
-        );
-    for (name, value) in headers {
-        request = request.header(*name, value);
-    }
-    request
-        .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
-        .map_err(|error| error.to_string())
-}
-
-async fn send<S>(stream: S, request: http::Request<Full<Bytes>>) -> Result<Answer, String>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let broken = |error: hyper::Error| format!("the exchange broke: {error}");
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(broken)?;
-    let driver = tokio::spawn(connection);
-    let answer = sender.send_request(request).await.map_err(broken);
-    let answer = match answer {
-        Ok(answer) => Ok(read(answer).await),
-        Err(error) => Err(error),
-    };
-    driver.abort();
-    answer
-}
-
-async fn read(answer: http::Response<Incoming>) -> Answer {
+async fn read(reply: Reply) -> Answer {
+    let Reply {
+        response: answer,
+        connection,
+    } = reply;
     let status = answer.status().as_u16();
     let retry_after = answer
         .headers()
@@ -154,6 +80,7 @@ async fn read(answer: http::Response<Incoming>) -> Answer {
     let _ = Limited::new(answer.into_body(), LONGEST_ANSWER)
         .collect()
         .await;
+    drop(connection);
     Answer {
         status,
         retry_after,

@@ -12,7 +12,7 @@ use crate::data::{DATABASE_FILE, ROOT_KEY_FILE};
 use crate::up::Failure;
 
 /// Makes the folder, and those around it, for its owner alone.
-pub(super) fn make(path: &Path) -> io::Result<PathBuf> {
+pub(crate) fn make(path: &Path) -> io::Result<PathBuf> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -35,7 +35,7 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// The root key of the folder, made at the first start.
-pub(super) fn root_key(folder: &Path, rng: &dyn Rng) -> Result<RootKey, Failure> {
+pub(crate) fn root_key(folder: &Path, rng: &dyn Rng) -> Result<RootKey, Failure> {
     let path = folder.join(ROOT_KEY_FILE);
     match fs::read_to_string(&path) {
         Ok(text) => Ok(RootKey::from_base64(text.trim())?),

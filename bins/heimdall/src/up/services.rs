@@ -11,8 +11,8 @@ use heimdall_server::{Edge, ListenSettings, Running, Server, Sources, SystemCloc
 use heimdall_store::{Store, StoreSettings};
 use heimdall_tenant::Hasher;
 use heimdall_token::SystemRng;
-use heimdall_transport::WebhookPoster;
 use heimdall_transport::address::{AddressPolicy, SystemResolver};
+use heimdall_transport::{Outward, WebhookPoster};
 use heimdall_types::{Clock, Rng, Secret};
 use serde_json::Value;
 
@@ -53,7 +53,9 @@ impl Services {
             rng: rng.clone(),
             passwords,
         };
+        let outward = outward()?;
         let options = Options {
+            outward: Some(outward.clone()),
             portal_host: Some(approvals_url.clone()),
             allow_private_webhooks: true,
             ..Options::at(api_url.clone())
@@ -90,8 +92,8 @@ impl Services {
             approvals_deps.portals.ensure(app, &approvals_url).await?;
         }
 
-        let poster = poster()?;
-        let api_workers = heimdall_api::Workers::start(&api_deps, Some(Arc::new(poster)));
+        let api_workers =
+            heimdall_api::Workers::start(&api_deps, Some(Arc::new(WebhookPoster::from(outward))));
         let messages = Messages::new(
             Language::from_tag(&settings.mail.language),
             "heimdall.localhost",
@@ -223,9 +225,9 @@ fn mailer(args: &UpArgs, settings: &UpSettings, folder: &Path) -> Result<Arc<dyn
     )?)
 }
 
-fn poster() -> Result<WebhookPoster, Failure> {
+fn outward() -> Result<Outward, Failure> {
     let tls = heimdall_transport::tls::client_config(None)?;
-    Ok(WebhookPoster::new(
+    Ok(Outward::new(
         Arc::new(tls),
         Arc::new(SystemResolver),
         AddressPolicy::Any,

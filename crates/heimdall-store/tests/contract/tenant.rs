@@ -28,6 +28,10 @@ impl SigningKeys for OneKey {
         Some(self.0.clone())
     }
 
+    fn signer_for(&self, algorithm: Algorithm) -> Option<Signer> {
+        (algorithm == Algorithm::Es256).then(|| self.0.clone())
+    }
+
     fn public(&self) -> Arc<PublicKeys> {
         Arc::new(PublicKeys::of([self.0.key().public().clone()]))
     }
@@ -81,6 +85,7 @@ fn house(store: &Store) -> House {
         ))),
         notification_configs: None,
         client_keys: None,
+        addresses: None,
         clock: clock.clone(),
         rng: Arc::new(SystemRng),
     };

@@ -184,10 +184,22 @@ impl Tenants {
         expected: Option<i64>,
     ) -> Result<(AppSettings, i64), TenantError> {
         let entered = self.enter(caller, app, "settings:write").await?;
+        let algorithm = patch.wanted_algorithm()?;
+        if let Some(Some(wanted)) = algorithm
+            && self.ports().keys.signer_for(wanted).is_none()
+        {
+            return Err(TenantError::invalid(
+                "algorithm",
+                "has no key that signs yet: make one first and wait until it is active",
+            ));
+        }
         again!({
             let mut app = self.fresh(entered.id()).await?.app.clone();
             expect(app.version, expected)?;
             patch.clone().onto(&mut app.settings);
+            if let Some(algorithm) = algorithm {
+                app.settings.algorithm = algorithm;
+            }
             app.settings.check()?;
             app.updated_at = self.now();
             self.put_app(caller, &app, "app.settings_changed").await?;
@@ -195,7 +207,9 @@ impl Tenants {
         })
     }
 
+    // A foreign App first: whether there is one is nobody else's business.
     async fn governed(&self, caller: &Caller, app: &str) -> Result<super::Entered, TenantError> {
+        self.belongs(caller, app)?;
         self.operator(caller)?;
         self.visit(caller, app).await
     }

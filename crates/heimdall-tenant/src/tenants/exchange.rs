@@ -1,9 +1,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use heimdall_token::{Claims, Policy, PublicKeys, Unverified, Verifier};
+use heimdall_token::{
+    Claims, Policy, PublicKeys, RemoteJwks, RemoteJwksSettings, Unverified, Verifier,
+};
 use heimdall_types::CredentialId;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cache::LiveClient;
 use crate::caller::Identity;
@@ -173,7 +175,10 @@ impl Tenants {
         let Some(live) = self.live_client(&id).await? else {
             return Ok(None);
         };
-        let Some(keys) = self.keys_of(&live).await? else {
+        let kid = Unverified::parse(assertion)
+            .ok()
+            .and_then(|it| it.kid().ok().flatten().map(str::to_owned));
+        let Some(keys) = self.keys_of(&live, kid.as_deref()).await? else {
             return Ok(None);
         };
         let now = self.now();
@@ -210,17 +215,30 @@ impl Tenants {
         Ok(client_of(live, app).ok())
     }
 
-    async fn keys_of(&self, live: &LiveClient) -> Result<Option<PublicKeys>, TenantError> {
-        let set: Value = match (
-            &live.credential.jwks,
-            &live.credential.jwks_uri,
-            &self.ports().client_keys,
-        ) {
-            (Some(jwks), _, _) => jwks.clone(),
-            (None, Some(uri), Some(fetch)) => fetch.fetch(uri).await?,
-            _ => return Ok(None),
+    async fn keys_of(
+        &self,
+        live: &LiveClient,
+        kid: Option<&str>,
+    ) -> Result<Option<Arc<PublicKeys>>, TenantError> {
+        if let Some(set) = &live.credential.jwks {
+            return Ok(PublicKeys::parse(set.to_string().as_bytes())
+                .ok()
+                .map(Arc::new));
+        }
+        let (Some(uri), Some(fetch)) = (&live.credential.jwks_uri, &self.ports().client_keys)
+        else {
+            return Ok(None);
         };
-        Ok(PublicKeys::parse(set.to_string().as_bytes()).ok())
+        let remote = self.inner.caches.key_set(uri, || {
+            let clock = Arc::clone(&self.ports().clock);
+            RemoteJwks::new(uri, Arc::clone(fetch), clock, RemoteJwksSettings::default())
+        });
+        let keys = match kid {
+            Some(kid) => remote.keys_with(kid).await,
+            None => remote.keys().await,
+        };
+        // A set that cannot be had is the client's trouble, not ours: it does not authenticate.
+        Ok(keys.ok())
     }
 }
 

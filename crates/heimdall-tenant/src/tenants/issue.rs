@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use heimdall_token::{AccessClaims, Confirmation, TokenError};
+use heimdall_token::{AccessClaims, Confirmation, Signer, TokenError};
 use heimdall_types::{Fault, SessionId, Timestamp, TokenId, UserId};
 use serde_json::Value;
 
@@ -96,6 +96,15 @@ impl Tenants {
         )
     }
 
+    // An App whose algorithm has lost its key is served by the installation's: better than by none.
+    fn signer(&self, model: &Model) -> Result<Signer, TenantError> {
+        let keys = &self.ports().keys;
+        let own = model.app.settings.algorithm;
+        own.and_then(|algorithm| keys.signer_for(algorithm))
+            .or_else(|| keys.signer())
+            .ok_or_else(no_key)
+    }
+
     /// The hot path: everything but times and `jti` was written down when the credential was loaded.
     fn issue_plainly(&self, live: &LiveClient, seconds: u32) -> Result<Issued, TenantError> {
         let now = self.now();
@@ -107,7 +116,7 @@ impl Tenants {
             nbf = now.seconds(),
             fixed = live.fixed_claims,
         );
-        let signer = self.ports().keys.signer().ok_or_else(no_key)?;
+        let signer = self.signer(&live.model)?;
         let token = signer
             .sign_json(Some(AccessClaims::TYP), &claims)
             .map_err(unsigned)?;
@@ -191,7 +200,7 @@ impl Tenants {
             cnf: shape.jkt.map(|jkt| Confirmation { jkt }),
             act: shape.act,
         };
-        let signer = self.ports().keys.signer().ok_or_else(no_key)?;
+        let signer = self.signer(model)?;
         let token = claims.issue(&signer).map_err(unsigned)?;
         sized(token, u32::try_from(exp - iat).unwrap_or(0))
     }

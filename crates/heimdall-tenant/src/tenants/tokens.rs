@@ -72,7 +72,7 @@ impl Tenants {
     /// The token endpoint: of one App, or with `None` the one for all.
     ///
     /// # Errors
-    /// [`TenantError::OAuth`] as RFC 6749 §5.2 wants it; [`TenantError::NotFound`] for an unknown App.
+    /// [`TenantError::OAuth`] as RFC 6749 §5.2 wants it; [`TenantError::NotFound`] for a token of another App.
     pub async fn token(
         &self,
         caller: &Caller,
@@ -88,8 +88,9 @@ impl Tenants {
             OAuthCode::UnsupportedGrantType,
             "this grant type is not supported",
         ))?;
+        // An App that does not exist is answered as one where the caller is nobody.
         if let Some(app) = app {
-            self.model_of(app).await?.ok_or(TenantError::NotFound)?;
+            self.belongs(caller, app)?;
         }
         match grant {
             Grant::ClientCredentials => {
@@ -346,6 +347,9 @@ impl Tenants {
                 None => None,
             };
             return Ok((caller.clone(), within));
+        }
+        if let Some(app) = app {
+            self.belongs(caller, app)?;
         }
         let client = self.client(app, auth, request).await?;
         let app_id = client.model.app.id.clone();

@@ -29,7 +29,7 @@ impl Tenants {
         new: NewWebhook,
     ) -> Result<NewWebhookView, TenantError> {
         let entered = self.enter(caller, app, "webhooks:write").await?;
-        let url = webhook_address::check(&new.url, self.inner.settings.allow_private_webhooks)?;
+        let url = self.outward_address("url", &new.url).await?;
         check_events(&new.events)?;
         let page = PageRequest {
             limit: MAX_WEBHOOKS,
@@ -81,6 +81,26 @@ impl Tenants {
         })
     }
 
+    /// An address that we are to call, in its canonical form: looked at as it is spelled, and as it resolves now.
+    pub(crate) async fn outward_address(
+        &self,
+        field: &'static str,
+        text: &str,
+    ) -> Result<String, TenantError> {
+        let allow_private = self.inner.settings.allow_private_webhooks;
+        let url = webhook_address::check(field, text, allow_private)?;
+        if let (false, Some(addresses), Some(host), Some(port)) = (
+            allow_private,
+            &self.ports().addresses,
+            url.host_str(),
+            url.port_or_known_default(),
+        ) && addresses.leads_inward(host, port).await
+        {
+            return Err(TenantError::invalid(field, "must not be a private address"));
+        }
+        Ok(url.to_string())
+    }
+
     /// Endpoints by id.
     ///
     /// # Errors
@@ -130,10 +150,7 @@ impl Tenants {
     ) -> Result<WebhookView, TenantError> {
         let entered = self.enter(caller, app, "webhooks:write").await?;
         let url = match &patch.url {
-            Some(url) => Some(webhook_address::check(
-                url,
-                self.inner.settings.allow_private_webhooks,
-            )?),
+            Some(url) => Some(self.outward_address("url", url).await?),
             None => None,
         };
         patch.events.as_deref().map_or(Ok(()), check_events)?;
