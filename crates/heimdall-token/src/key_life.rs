@@ -69,7 +69,8 @@ impl KeyRecord {
     }
 }
 
-/// The record of a key that enters the ring: active at once when its algorithm has no key, else pending.
+/// The record of a key that enters the ring: active at once when it is the first of all, else pending, so that whoever
+/// keeps the published set learns of it before it signs.
 pub(crate) fn begin(
     kid: &str,
     algorithm: Algorithm,
@@ -78,9 +79,7 @@ pub(crate) fn begin(
     now: Timestamp,
     publish_ahead: Duration,
 ) -> KeyRecord {
-    let first = !records.iter().any(|other| {
-        other.algorithm == algorithm && matches!(other.state, KeyState::Active | KeyState::Pending)
-    });
+    let first = records.iter().all(|other| other.state == KeyState::Removed);
     KeyRecord {
         kid: kid.to_owned(),
         algorithm,

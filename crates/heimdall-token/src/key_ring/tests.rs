@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use heimdall_types::{ManualClock, SeededRng};
 
 use super::*;
+use crate::{Header, Policy, TokenError, Verifier};
 
 /// Keeps records in memory; fails the first writes with a conflict when told to.
 #[derive(Default)]
@@ -194,6 +195,12 @@ fn algorithms_rotate_apart() {
     let scene = Scene::new();
     let ring = scene.open().unwrap();
     wait(ring.rotate(Algorithm::EdDsa, Actor::System)).unwrap();
+    assert!(
+        ring.signer_for(Algorithm::EdDsa).is_none(),
+        "published first, as whoever keeps the set does not know it yet"
+    );
+    scene.clock.advance(24 * HOUR);
+    wait(ring.tick()).unwrap();
     assert_eq!(
         ring.signer_for(Algorithm::EdDsa).unwrap().algorithm(),
         Algorithm::EdDsa
@@ -234,4 +241,107 @@ fn another_root_key_opens_nothing() {
         scene.open().unwrap_err(),
         KeyRingError::Sealed { .. }
     ));
+}
+
+/// A verifier elsewhere: it keeps the published set for as long as its answer allows, and never asks because of a token.
+struct Reader<'a> {
+    ring: &'a KeyRing,
+    clock: &'a ManualClock,
+    verifier: Verifier,
+    kept: Option<(Timestamp, PublicKeys)>,
+}
+
+impl Reader<'_> {
+    // `Cache-Control: max-age` of the JWKS.
+    const MAX_AGE: Duration = Duration::from_secs(300);
+
+    fn verify(&mut self, token: &str) -> Result<(), TokenError> {
+        let now = self.clock.now();
+        let stale = self
+            .kept
+            .as_ref()
+            .is_none_or(|(at, _)| now >= at.plus(Self::MAX_AGE));
+        if stale {
+            let keys = PublicKeys::parse(&self.ring.jwks().body()).unwrap();
+            self.kept = Some((now, keys));
+        }
+        let keys = &self.kept.as_ref().unwrap().1;
+        self.verifier.verify(token, keys, now).map(drop)
+    }
+}
+
+#[test]
+fn no_reader_of_the_published_set_meets_an_unknown_key_in_fifty_rotations() {
+    rotate_under_load(50);
+}
+
+#[test]
+#[ignore = "takes half a minute: cargo test -p heimdall-token -- --ignored"]
+fn no_reader_of_the_published_set_meets_an_unknown_key_in_a_thousand_rotations() {
+    rotate_under_load(1_000);
+}
+
+fn rotate_under_load(rotations: usize) {
+    const TOKEN_LIFE: Duration = Duration::from_secs(1_800);
+    const STEP: Duration = Duration::from_secs(100);
+    let scene = Scene::new();
+    let ring = scene
+        .open_with(KeyRingSettings {
+            publish_ahead: KeyRingSettings::MIN_PUBLISH_AHEAD,
+            longest_token: TOKEN_LIFE,
+            rotate_every: None,
+            ..KeyRingSettings::default()
+        })
+        .unwrap();
+    let issue = || {
+        let expires = scene.clock.now().plus(TOKEN_LIFE);
+        let claims = serde_json::json!({"sub": "x", "exp": expires.seconds()});
+        let token = ring.signer().unwrap().sign(&Header::typ("JWT"), &claims);
+        (token.unwrap(), expires)
+    };
+    let living = Mutex::new(vec![issue()]);
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let checked = AtomicUsize::new(0);
+    std::thread::scope(|threads| {
+        for seed in 0..3 {
+            let (ring, clock, living, over, checked) =
+                (&ring, &scene.clock, &living, &over, &checked);
+            threads.spawn(move || {
+                let mut reader = Reader {
+                    ring,
+                    clock,
+                    verifier: Verifier::new(Policy::new("JWT").any_issuer().any_audience()),
+                    kept: None,
+                };
+                let mut turn: usize = seed;
+                while !over.load(Ordering::SeqCst) {
+                    turn = turn.wrapping_mul(31).wrapping_add(7);
+                    let (token, expires) = {
+                        let living = living.lock().unwrap();
+                        living[turn % living.len()].clone()
+                    };
+                    match reader.verify(&token) {
+                        Ok(()) => checked.fetch_add(1, Ordering::SeqCst),
+                        // Time went on between the choice and the check.
+                        Err(_) if clock.now() >= expires => continue,
+                        Err(refused) => panic!("a living token is refused: {refused}"),
+                    };
+                }
+            });
+        }
+        for _ in 0..rotations {
+            wait(ring.rotate(Algorithm::Es256, Actor::System)).unwrap();
+            for _ in 0..7 {
+                scene.clock.advance(STEP);
+                wait(ring.tick()).unwrap();
+                let mut living = living.lock().unwrap();
+                living.push(issue());
+                let now = scene.clock.now();
+                living.retain(|(_, expires)| now < *expires);
+            }
+        }
+        over.store(true, Ordering::SeqCst);
+    });
+    assert!(checked.load(Ordering::SeqCst) > rotations, "{checked:?}");
+    assert!(ring.keys().len() < 10, "old keys are gone");
 }
