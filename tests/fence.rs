@@ -40,6 +40,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("heimdall-server", &["types", "token"]),
+    ("heimdall-bearer", &["types", "token"]),
 ];
 
 /// Crates without I/O: no runtime, no sockets, no database.
