@@ -23,7 +23,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web;
 use heimdall_server::{Check, Edge, Health, LimitSettings, Limits, Redaction, Sources, assets};
 
-pub use assembly::{Options, Outside, assemble};
+pub use assembly::{KeysAtRest, Options, Outside, assemble};
 pub use deps::{Deps, Ring};
 pub use passwords::HashingPool;
 pub use start::{Service, StartError, start};
@@ -67,6 +67,15 @@ pub fn app(deps: Deps) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 
     }
 }
 
+/// As [`app`], for a caller that holds the database itself and needs no key: the command line. Never behind a listener.
+pub fn operator_app(deps: Deps) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 'static {
+    let routes = app(deps);
+    move |config| {
+        config.app_data(who::AtTheMachine);
+        routes(config);
+    }
+}
+
 fn version_1(config: &mut web::ServiceConfig) {
     use routes::*;
     for routes in [
@@ -84,6 +93,7 @@ fn version_1(config: &mut web::ServiceConfig) {
         deliveries::routes,
         feed::routes,
         settings::routes,
+        keys::routes,
     ] {
         routes(config);
     }

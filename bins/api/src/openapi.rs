@@ -145,27 +145,43 @@ fn parameters(operation: &Operation) -> Vec<Value> {
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
         .collect();
     for name in operation.query {
-        let schema = match *name {
-            "limit" => json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 }),
-            "since" | "until" if operation.path.ends_with("/audit") => {
-                json!({ "type": "string", "format": "date-time" })
-            }
-            "after" | "since" | "wait" => json!({ "type": "integer", "minimum": 0, "default": 0 }),
-            "purge" => json!({ "type": "boolean", "default": false }),
-            _ => json!({ "type": "string" }),
-        };
+        let schema = query_kind(operation, name);
         all.push(json!({ "name": name, "in": "query", "required": false, "schema": schema }));
     }
     if operation.takes_version() {
-        all.push(json!({ "name": "If-Match", "in": "header", "required": false, "schema": { "type": "string" } }));
+        all.push(
+            json!({ "name": "If-Match", "in": "header", "required": false,
+            "schema": { "type": "string", "pattern": "^(\\*|\"[0-9]{1,18}\")$" } }),
+        );
     }
     if operation.method == "POST" && operation.is_once() {
         all.push(
             json!({ "name": "Idempotency-Key", "in": "header", "required": false,
-            "schema": { "type": "string", "minLength": 1, "maxLength": 255 } }),
+            "schema": { "type": "string", "pattern": "^[!-~]{1,255}$" } }),
         );
     }
     all
+}
+
+fn query_kind(operation: &Operation, name: &str) -> Value {
+    let one_of = |states: &[&str]| json!({ "type": "string", "enum": states });
+    match name {
+        "limit" => json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 }),
+        "since" | "until" if operation.path.ends_with("/audit") => {
+            json!({ "type": "string", "format": "date-time" })
+        }
+        "after" | "since" => {
+            json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX, "default": 0 })
+        }
+        "wait" => json!({ "type": "integer", "minimum": 0, "maximum": 30, "default": 0 }),
+        "purge" => json!({ "type": "boolean", "default": false }),
+        "state" if operation.path.ends_with("/users") => {
+            one_of(&["active", "suspended", "deactivated"])
+        }
+        "state" => one_of(&["active", "suspended", "archived"]),
+        "cursor" => schemas::kind("cursor").unwrap_or_default(),
+        _ => schemas::kind("text").unwrap_or_default(),
+    }
 }
 
 fn responses(operation: &Operation) -> Value {
@@ -201,6 +217,9 @@ fn responses(operation: &Operation) -> Value {
     if operation.method == "POST" {
         // Also what an `Idempotency-Key` may come to.
         statuses.extend(["409", "422"]);
+    }
+    if operation.query.contains(&"role") {
+        statuses.push("422");
     }
     if operation.path.ends_with("/sessions") {
         statuses.push("401");

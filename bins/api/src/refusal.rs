@@ -71,18 +71,18 @@ pub(crate) fn etag(version: i64) -> HeaderValue {
 }
 
 /// The version that `If-Match` names; `None` without the header or for `*`.
-pub(crate) fn if_match(request: &actix_web::HttpRequest) -> Result<Option<i64>, Problem> {
-    let Some(value) = request.headers().get(header::IF_MATCH) else {
-        return Ok(None);
-    };
+pub(crate) fn if_match(request: &actix_web::HttpRequest) -> Option<i64> {
+    let value = request.headers().get(header::IF_MATCH)?;
     let text = value.to_str().unwrap_or_default().trim();
     if text == "*" {
-        return Ok(None);
+        return None;
     }
-    // A tag that we never gave out matches no version.
     let version = text
         .strip_prefix('"')
         .and_then(|t| t.strip_suffix('"'))
         .and_then(|t| t.parse::<i64>().ok());
-    version.map(Some).ok_or_else(Problem::precondition_failed)
+    Some(version.unwrap_or(NO_VERSION))
 }
+
+// A tag that we never gave out matches no version; whether the caller may know that is found out first.
+const NO_VERSION: i64 = -1;

@@ -8,6 +8,7 @@ pub(crate) mod deliveries;
 pub(crate) mod discovery;
 pub(crate) mod feed;
 pub(crate) mod invites;
+pub(crate) mod keys;
 pub(crate) mod oauth;
 pub(crate) mod roles;
 pub(crate) mod sessions;

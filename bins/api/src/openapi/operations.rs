@@ -158,6 +158,10 @@ operations! {
     POST "/v1/apps/{app}/keys/rotate" Admin, [], Some("Rotation") => 201 Some("Key"), "Makes the next signing key";
     GET "/v1/apps/{app}/revocations" Holds("a token of the App"), ["since", "wait"], None => 200 Some("Revocations"), "What local verifiers must know; waits for news";
 
+    GET "/v1/keys" Admin, [], None => 200 Some("Keys"), "Lists signing keys, which serve every App";
+    POST "/v1/keys/rotate" Admin, [], Some("Rotation") => 201 Some("Key"), "Makes the next signing key";
+    POST "/v1/keys/import" Admin, [], Some("KeyImport") => 201 Some("Key"), "Brings a private key of one's own as the next signing key";
+
     POST "/v1/admin-keys" Admin, [], Some("NewAdminKey") => 201 Some("NewAdminKeyAnswer"), "Makes an admin key, shown once";
     GET "/v1/admin-keys" Admin, ["limit", "cursor"], None => 200 Some("AdminKeys"), "Lists admin keys";
     DELETE "/v1/admin-keys/{id}" Admin, [], None => 204 None, "Revokes an admin key";

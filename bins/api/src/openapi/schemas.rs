@@ -1,6 +1,10 @@
 //! The schemas of bodies and answers. A `*` behind a name: always there.
 
+mod kinds;
+
 use serde_json::{Map, Value, json};
+
+pub(crate) use kinds::input as kind;
 
 pub(crate) fn all() -> Map<String, Value> {
     let mut all = Map::new();
@@ -41,7 +45,7 @@ fn object(fields: &[(&str, &str)], closed: bool) -> Value {
         if plain.len() != name.len() {
             required.push(plain);
         }
-        properties.insert(plain.to_owned(), field(kind));
+        properties.insert(plain.to_owned(), field(kind, closed));
     }
     let mut out = json!({ "type": "object", "properties": properties, "required": required });
     if let (true, Value::Object(members)) = (closed, &mut out) {
@@ -50,12 +54,12 @@ fn object(fields: &[(&str, &str)], closed: bool) -> Value {
     out
 }
 
-fn field(kind: &str) -> Value {
+fn field(kind: &str, input: bool) -> Value {
     if let Some(inner) = kind.strip_prefix("list of ") {
-        return json!({ "type": "array", "items": field(inner) });
+        return json!({ "type": "array", "items": field(inner, input) });
     }
     if let Some(inner) = kind.strip_suffix('?') {
-        let inner = field(inner);
+        let inner = field(inner, input);
         return match inner.get("type") {
             Some(Value::String(plain)) => {
                 let mut both = inner.clone();
@@ -66,6 +70,9 @@ fn field(kind: &str) -> Value {
             }
             _ => json!({ "anyOf": [inner, { "type": "null" }] }),
         };
+    }
+    if let Some(known) = kinds::input(kind).filter(|_| input) {
+        return known;
     }
     match kind {
         "text" => json!({ "type": "string" }),
@@ -103,19 +110,19 @@ fn problem() -> Value {
 type Fields = &'static [(&'static str, &'static str)];
 
 const INPUTS: &[(&str, Fields)] = &[
-    ("NewApp", &[("name*", "text"), ("display_name", "text")]),
-    ("AppPatch", &[("display_name", "text")]),
+    ("NewApp", &[("name*", "app name"), ("display_name", "line")]),
+    ("AppPatch", &[("display_name", "line")]),
     (
         "Requestable",
-        &[("max_minutes*", "number"), ("approval", "any")],
+        &[("max_minutes*", "1..525600"), ("approval", "object")],
     ),
     (
         "NewRole",
         &[
-            ("name*", "text"),
-            ("display_name", "text"),
-            ("description", "text"),
-            ("permissions", "list of text"),
+            ("name*", "role name"),
+            ("display_name", "line"),
+            ("description", "description"),
+            ("permissions", "list of grant"),
             ("includes", "list of text"),
             ("requestable", "Requestable?"),
             ("notification_configs", "list of text"),
@@ -124,25 +131,28 @@ const INPUTS: &[(&str, Fields)] = &[
     (
         "RolePatch",
         &[
-            ("display_name", "text"),
-            ("description", "text"),
-            ("permissions", "list of text"),
+            ("display_name", "line"),
+            ("description", "description"),
+            ("permissions", "list of grant"),
             ("includes", "list of text"),
             ("requestable", "Requestable?"),
             ("notification_configs", "list of text"),
         ],
     ),
-    ("RolePermissions", &[("permissions*", "list of text")]),
+    ("RolePermissions", &[("permissions*", "list of grant")]),
     (
         "NewPermission",
-        &[("permission*", "text"), ("description", "text")],
+        &[
+            ("permission*", "permission"),
+            ("description", "description"),
+        ],
     ),
     (
         "NewUser",
         &[
             ("email*", "email"),
-            ("display_name", "text"),
-            ("password", "secret"),
+            ("display_name", "line"),
+            ("password", "password"),
             ("role", "text"),
             ("roles", "list of text"),
         ],
@@ -151,8 +161,8 @@ const INPUTS: &[(&str, Fields)] = &[
         "UserPatch",
         &[
             ("email", "email"),
-            ("display_name", "text"),
-            ("password", "secret"),
+            ("display_name", "line"),
+            ("password", "password"),
         ],
     ),
     ("RoleName", &[("role*", "text")]),
@@ -168,35 +178,35 @@ const INPUTS: &[(&str, Fields)] = &[
     (
         "NewCredential",
         &[
-            ("name*", "text"),
+            ("name*", "line"),
             ("roles", "list of text"),
             ("roles_only", "flag"),
-            ("jwks", "any"),
-            ("jwks_uri", "text"),
+            ("jwks", "object"),
+            ("jwks_uri", "url"),
         ],
     ),
     (
         "CredentialPatch",
         &[
-            ("name", "text"),
+            ("name", "line"),
             ("roles", "list of text"),
             ("roles_only", "flag"),
-            ("jwks", "any"),
-            ("jwks_uri", "text?"),
+            ("jwks", "object?"),
+            ("jwks_uri", "url?"),
         ],
     ),
     ("Login", &[("email*", "text"), ("password*", "secret")]),
     (
         "Question",
         &[
-            ("permission", "text"),
-            ("permissions", "list of text"),
+            ("permission", "permission"),
+            ("permissions", "list of permission"),
             ("token", "secret"),
         ],
     ),
     (
         "Questions",
-        &[("permissions*", "list of text"), ("token", "secret")],
+        &[("permissions*", "list of permission"), ("token", "secret")],
     ),
     ("TokenBody", &[("token*", "secret")]),
     (
@@ -205,28 +215,28 @@ const INPUTS: &[(&str, Fields)] = &[
             ("email", "email"),
             ("role", "text"),
             ("roles", "list of text"),
-            ("expires_in_hours", "number"),
-            ("max_uses", "number"),
+            ("expires_in_hours", "1..8760"),
+            ("max_uses", "1..10000"),
             ("send_email", "flag"),
         ],
     ),
     (
         "Acceptance",
         &[
-            ("display_name*", "text"),
-            ("password*", "secret"),
+            ("display_name*", "line"),
+            ("password*", "password"),
             ("email", "email"),
         ],
     ),
     (
         "NewWebhook",
-        &[("url*", "text"), ("events", "list of text")],
+        &[("url*", "url"), ("events", "list of event")],
     ),
     (
         "WebhookPatch",
         &[
-            ("url", "text"),
-            ("events", "list of text"),
+            ("url", "url"),
+            ("events", "list of event"),
             ("enabled", "flag"),
         ],
     ),
@@ -237,23 +247,25 @@ const INPUTS: &[(&str, Fields)] = &[
             ("password", "PasswordPolicy"),
             ("lockout", "LockoutPolicy"),
             ("invites_enabled", "flag"),
+            ("algorithm", "text?"),
         ],
     ),
     (
         "Lifetimes",
         &[
-            ("user_token_seconds", "number"),
-            ("machine_token_seconds", "number"),
-            ("session_seconds", "number"),
+            ("user_token_seconds", "60..86400"),
+            ("machine_token_seconds", "60..86400"),
+            ("session_seconds", "300..31536000"),
         ],
     ),
-    ("PasswordPolicy", &[("min_length", "number")]),
+    ("PasswordPolicy", &[("min_length", "8..128")]),
     (
         "LockoutPolicy",
-        &[("attempts", "number"), ("seconds", "number")],
+        &[("attempts", "3..1000"), ("seconds", "10..86400")],
     ),
     ("Rotation", &[("algorithm", "text")]),
-    ("NewAdminKey", &[("name*", "text")]),
+    ("KeyImport", &[("key*", "text"), ("algorithm", "text")]),
+    ("NewAdminKey", &[("name*", "line")]),
     ("Replay", &[("since*", "time")]),
 ];
 
@@ -489,6 +501,7 @@ const ANSWERS: &[(&str, Fields)] = &[
             ("password*", "PasswordPolicy"),
             ("lockout*", "LockoutPolicy"),
             ("invites_enabled*", "flag"),
+            ("algorithm*", "text?"),
         ],
     ),
     (

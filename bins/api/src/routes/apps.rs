@@ -75,7 +75,7 @@ async fn update(
 ) -> Answer {
     let app = deps
         .tenants
-        .update_app(&who.0, &app, body.0, if_match(&request)?)
+        .update_app(&who.0, &app, body.0, if_match(&request))
         .await
         .map_err(problem)?;
     Ok(shown(&app, app.version))
@@ -96,7 +96,7 @@ async fn remove(
     query: Query<Purge>,
 ) -> Answer {
     deps.tenants
-        .delete_app(&who.0, &app, query.0.purge, if_match(&request)?)
+        .delete_app(&who.0, &app, query.0.purge, if_match(&request))
         .await
         .map_err(problem)?;
     Ok(done())

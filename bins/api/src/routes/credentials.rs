@@ -81,7 +81,7 @@ async fn update(
     request: HttpRequest,
     body: Json<CredentialPatch>,
 ) -> Answer {
-    let expected = if_match(&request)?;
+    let expected = if_match(&request);
     let changed = deps
         .tenants
         .update_credential(&who.0, &path.0, &path.1, body.0, expected)
@@ -92,7 +92,7 @@ async fn update(
 
 async fn remove(deps: With, who: Who, path: InApp, request: HttpRequest) -> Answer {
     deps.tenants
-        .delete_credential(&who.0, &path.0, &path.1, if_match(&request)?)
+        .delete_credential(&who.0, &path.0, &path.1, if_match(&request))
         .await
         .map_err(problem)?;
     Ok(done())

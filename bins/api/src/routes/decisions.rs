@@ -7,6 +7,7 @@ use heimdall_types::Secret;
 
 use crate::refusal::problem;
 use crate::routes::{Answer, With};
+use crate::who::Perhaps;
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
@@ -40,9 +41,6 @@ async fn authorize(
         token: given,
     } = body.0;
     permissions.extend(permission);
-    if permissions.is_empty() {
-        return Err(Problem::unprocessable("permission", "is missing"));
-    }
     let token = token(&request, given)?;
     let decision = deps
         .tenants
@@ -67,7 +65,8 @@ async fn batch(
     Ok(HttpResponse::Ok().json(serde_json::json!({ "data": decisions })))
 }
 
-async fn verify(deps: With, app: web::Path<String>, body: Json<TokenBody>) -> Answer {
+async fn verify(deps: With, who: Perhaps, app: web::Path<String>, body: Json<TokenBody>) -> Answer {
+    deps.tenants.belongs(&who.0, &app).map_err(problem)?;
     Ok(HttpResponse::Ok().json(
         deps.tenants
             .verify(&app, &body.0.token)

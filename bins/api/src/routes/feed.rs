@@ -43,6 +43,9 @@ async fn events(deps: With, who: Who, app: web::Path<String>, query: Query<Event
         .may(&who.0, &app, "events:read")
         .await
         .map_err(problem)?;
+    if query.0.after < 0 {
+        return Err(Problem::bad_field("after", "must not be negative"));
+    }
     let limit = limit(query.0.limit)?;
     let kinds: Vec<String> = query
         .0
@@ -54,7 +57,7 @@ async fn events(deps: With, who: Who, app: web::Path<String>, query: Query<Event
         .collect();
     let mut rows = deps
         .store
-        .events(&app, query.0.after.max(0), &kinds, limit + 1)
+        .events(&app, query.0.after, &kinds, limit + 1)
         .await?;
     let has_more = rows.len() > limit as usize;
     rows.truncate(limit as usize);

@@ -84,7 +84,7 @@ async fn update(
     request: HttpRequest,
     body: Json<RolePatch>,
 ) -> Answer {
-    let expected = if_match(&request)?;
+    let expected = if_match(&request);
     let role = deps
         .tenants
         .update_role(&who.0, &path.0, &path.1, body.0, expected)
@@ -100,7 +100,7 @@ async fn replace(
     request: HttpRequest,
     body: Json<RolePermissions>,
 ) -> Answer {
-    let (wanted, expected) = (body.0.permissions, if_match(&request)?);
+    let (wanted, expected) = (body.0.permissions, if_match(&request));
     let changed = deps
         .tenants
         .set_role_permissions(&who.0, &path.0, &path.1, wanted, expected)
@@ -111,7 +111,7 @@ async fn replace(
 
 async fn remove(deps: With, who: Who, path: InApp, request: HttpRequest) -> Answer {
     deps.tenants
-        .delete_role(&who.0, &path.0, &path.1, if_match(&request)?)
+        .delete_role(&who.0, &path.0, &path.1, if_match(&request))
         .await
         .map_err(problem)?;
     Ok(done())

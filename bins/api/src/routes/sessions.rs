@@ -9,7 +9,7 @@ use crate::answer::done;
 use crate::paging::{PageQuery, listing};
 use crate::refusal::problem;
 use crate::routes::{Answer, With};
-use crate::who::Who;
+use crate::who::{Perhaps, Who};
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
@@ -21,10 +21,12 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
 async fn login(
     deps: With,
     edge: web::Data<Edge>,
+    who: Perhaps,
     request: HttpRequest,
     app: web::Path<String>,
     body: Json<Login>,
 ) -> Answer {
+    deps.tenants.belongs(&who.0, &app).map_err(problem)?;
     // Counted before anything is looked up: known and unknown accounts run into the limit alike.
     let account = format!("{app}/{}", body.0.email.to_ascii_lowercase());
     edge.counters().login(edge.source_of(&request), &account)?;

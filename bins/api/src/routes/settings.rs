@@ -1,13 +1,11 @@
-//! `…/settings`, `…/keys`, `…/revocations`
+//! `…/settings`, `…/revocations`
 
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use heimdall_server::{Json, OptionalJson, Problem, Query};
+use heimdall_server::{Json, Problem, Query};
 use heimdall_tenant::input::SettingsPatch;
-use heimdall_token::{Algorithm, KeyInfo};
 use serde::Deserialize;
-use serde_json::{Value, json};
 
 use crate::answer::shown;
 use crate::refusal::{if_match, problem};
@@ -21,8 +19,6 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
                 .route(web::get().to(show))
                 .route(web::patch().to(update)),
         )
-        .service(web::resource("/apps/{app}/keys").route(web::get().to(keys)))
-        .service(web::resource("/apps/{app}/keys/rotate").route(web::post().to(rotate)))
         .service(web::resource("/apps/{app}/revocations").route(web::get().to(revocations)));
 }
 
@@ -42,65 +38,13 @@ async fn update(
     request: HttpRequest,
     body: Json<SettingsPatch>,
 ) -> Answer {
-    let expected = if_match(&request)?;
+    let expected = if_match(&request);
     let (settings, version) = deps
         .tenants
         .update_app_settings(&who.0, &app, body.0, expected)
         .await
         .map_err(problem)?;
     Ok(shown(&settings, version))
-}
-
-fn key(info: &KeyInfo) -> Value {
-    json!({
-        "kid": info.kid,
-        "algorithm": info.algorithm,
-        "state": info.state,
-        "created_at": info.created_at.to_rfc3339(),
-        "activates_at": info.activates_at.to_rfc3339(),
-        "retired_at": info.retired_at.map(|at| at.to_rfc3339()),
-        "removes_at": info.removes_at.map(|at| at.to_rfc3339()),
-    })
-}
-
-async fn keys(deps: With, who: Who, app: web::Path<String>) -> Answer {
-    deps.tenants
-        .may(&who.0, &app, "keys:read")
-        .await
-        .map_err(problem)?;
-    let keys: Vec<Value> = deps.keys.keys().iter().map(key).collect();
-    Ok(HttpResponse::Ok().json(json!({ "data": keys })))
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct Rotation {
-    algorithm: Option<String>,
-}
-
-// The keys serve every App, so only an operator may replace them.
-async fn rotate(
-    deps: With,
-    who: Who,
-    app: web::Path<String>,
-    body: OptionalJson<Rotation>,
-) -> Answer {
-    deps.tenants.operates(&who.0, &app).await.map_err(problem)?;
-    let algorithm: Algorithm = match body.0.unwrap_or_default().algorithm {
-        None => deps.keys.signer().map_err(Problem::internal)?.algorithm(),
-        Some(name) => name
-            .parse()
-            .map_err(|_| Problem::unprocessable("algorithm", "is not known here"))?,
-    };
-    let info = deps
-        .keys
-        .rotate(algorithm, who.0.actor())
-        .await
-        .map_err(|error| match error {
-            heimdall_token::KeyRingError::Store(fault) => fault.into(),
-            other => Problem::unprocessable("algorithm", other.to_string()),
-        })?;
-    Ok(HttpResponse::Created().json(key(&info)))
 }
 
 #[derive(Deserialize)]

@@ -112,7 +112,7 @@ async fn update(
     request: HttpRequest,
     body: Json<UserPatch>,
 ) -> Answer {
-    let expected = if_match(&request)?;
+    let expected = if_match(&request);
     let user = deps
         .tenants
         .update_user(&who.0, &path.0, &path.1, body.0, expected)
@@ -128,7 +128,7 @@ async fn remove(
     request: HttpRequest,
     query: Query<Purge>,
 ) -> Answer {
-    let expected = if_match(&request)?;
+    let expected = if_match(&request);
     deps.tenants
         .delete_user(&who.0, &path.0, &path.1, query.0.purge, expected)
         .await

@@ -77,7 +77,7 @@ async fn update(
     request: HttpRequest,
     body: Json<WebhookPatch>,
 ) -> Answer {
-    let expected = if_match(&request)?;
+    let expected = if_match(&request);
     let webhook = deps
         .tenants
         .update_webhook(&who.0, &path.0, &path.1, body.0, expected)
@@ -88,7 +88,7 @@ async fn update(
 
 async fn remove(deps: With, who: Who, path: InApp, request: HttpRequest) -> Answer {
     deps.tenants
-        .delete_webhook(&who.0, &path.0, &path.1, if_match(&request)?)
+        .delete_webhook(&who.0, &path.0, &path.1, if_match(&request))
         .await
         .map_err(problem)?;
     Ok(done())
