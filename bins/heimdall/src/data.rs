@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use clap::{Args, Subcommand};
 use heimdall_store::{AuditReport, ExportError, Store, StoreSettings, checkpoint_verifier};
-use heimdall_token::{
-    KeyRecord, KeyRing, KeyRingSettings, KeyStore, KeyTransition, PublicKeys, RootKey, SystemRng,
-};
+use heimdall_token::{KeyRing, KeyRingSettings, KeyStore, PublicKeys, RootKey, SystemRng};
 use heimdall_types::{AppId, Clock, Fault, Secret};
+
+use crate::desk::{self, AuditList};
 
 /// The SQLite file in a data folder.
 pub(crate) const DATABASE_FILE: &str = "heimdall.db";
@@ -44,6 +43,8 @@ pub(crate) struct AuditArgs {
 
 #[derive(Debug, Subcommand)]
 enum AuditCommand {
+    /// Lists the audit of an App, newest first.
+    List(Box<AuditList>),
     /// Walks over the whole audit and names every row that was altered, removed, moved or put in; exits with 1 then.
     Verify(VerifyArgs),
     /// Writes the audit as JSON lines.
@@ -143,8 +144,12 @@ fn owner(url: Secret) -> Result<Store, String> {
 
 /// Runs `heimdall audit …`.
 pub(crate) fn audit(args: &AuditArgs, clock: &Arc<dyn Clock>) -> ExitCode {
+    if let AuditCommand::List(args) = &args.command {
+        return desk::run(&args.target, args.call());
+    }
     run(async {
         match &args.command {
+            AuditCommand::List(_) => Ok(ExitCode::SUCCESS),
             AuditCommand::Verify(args) => verify(args, clock).await,
             AuditCommand::Export(args) => export(args).await,
         }
@@ -274,7 +279,7 @@ async fn own_keys(
     let Some(root) = root else {
         return Ok(Arc::default());
     };
-    let keys = Arc::new(Untouched(store.clone()));
+    let keys = Arc::new(heimdall_api::KeysAtRest(store.clone()));
     if keys.load().await.map_err(told)?.is_empty() {
         return Ok(Arc::default());
     }
@@ -289,20 +294,6 @@ async fn own_keys(
     .await;
     ring.map(|ring| ring.public())
         .map_err(|error| error.to_string())
-}
-
-/// Keys that are looked at; steps of their lives that are due are left to the server.
-struct Untouched(Store);
-
-#[async_trait]
-impl KeyStore for Untouched {
-    async fn load(&self) -> Result<Vec<KeyRecord>, Fault> {
-        self.0.load().await
-    }
-
-    async fn apply(&self, _transition: KeyTransition) -> Result<(), Fault> {
-        Ok(())
-    }
 }
 
 async fn export(args: &ExportArgs) -> Answer {

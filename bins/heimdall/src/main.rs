@@ -1,6 +1,7 @@
 //! All of Heimdall in one process, and the command line.
 
 mod data;
+mod desk;
 mod template;
 mod token;
 mod up;
@@ -24,11 +25,33 @@ struct Cli {
 enum Command {
     /// Start api, approvals and proxy in one process: the first thing to run
     Up(up::UpArgs),
+    /// Tenants
+    Apps(desk::Apps),
+    /// Users of an App
+    Users(desk::Users),
+    /// Roles of an App and their permissions
+    Roles(desk::Roles),
+    /// Identities of services, and their secrets
+    Credentials(desk::Credentials),
+    /// Invitations to an App
+    Invites(desk::Invites),
+    /// Endpoints that an App's events are posted to
+    Webhooks(desk::Webhooks),
+    /// What happened in an App, in order
+    Events(desk::Events),
+    /// Requests for roles
+    Approvals(desk::Approvals),
+    /// Roles that people have for a time
+    Grants(desk::Grants),
+    /// Keys that sign tokens; `keys root` makes a root key
+    Keys(desk::Keys),
+    /// Keys of operators
+    AdminKeys(desk::AdminKeys),
     /// Render finalizer templates
     Template(template::TemplateArgs),
     /// Inspect and verify tokens
     Token(token::TokenArgs),
-    /// Verify and export the audit
+    /// List, verify and export the audit
     Audit(data::AuditArgs),
     /// Write a copy of the database that `restore` takes
     Backup(data::BackupArgs),
@@ -47,6 +70,20 @@ fn main() -> ExitCode {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     match Cli::parse().command {
         Command::Up(args) => up::run(args),
+        Command::Apps(args) => desk::run(&args.target, args.call()),
+        Command::Users(args) => desk::run(&args.target, args.call()),
+        Command::Roles(args) => desk::run(&args.target, args.call()),
+        Command::Credentials(args) => desk::run(&args.target, args.call()),
+        Command::Invites(args) => desk::run(&args.target, args.call()),
+        Command::Webhooks(args) => desk::run(&args.target, args.call()),
+        Command::Events(args) => desk::run(&args.target, args.call()),
+        Command::Approvals(args) => desk::run(&args.target, args.call()),
+        Command::Grants(args) => desk::run(&args.target, args.call()),
+        Command::Keys(args) => match args.alone() {
+            Some(text) => desk::say(&text),
+            None => desk::run(&args.target, args.call()),
+        },
+        Command::AdminKeys(args) => desk::run(&args.target, args.call()),
         Command::Template(args) => template::run(args),
         Command::Token(args) => token::run(&args, clock.now(), fetch),
         Command::Audit(args) => data::audit(&args, &clock),

@@ -2,7 +2,7 @@
 
 mod echo;
 mod example;
-mod folder;
+pub(crate) mod folder;
 mod proxy;
 mod services;
 
