@@ -1,6 +1,6 @@
 // What every story needs: the built binary, a database, a mail server, a browser, and a client that hides nothing.
 import { spawn, execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, readFileSync, existsSync, readdirSync, watch, chmodSync } from 'node:fs';
+import { mkdtempSync, rmSync, readFileSync, existsSync, readdirSync, watch, chmodSync, copyFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve, dirname } from 'node:path';
@@ -96,6 +96,19 @@ export async function postgres() {
   return {
     url: `postgres://owner@127.0.0.1:${port}/heimdall`,
     port, psql: (sql) => psql(sql, 'heimdall'), admin: psql,
+    /** From now on only encrypted connections, with this certificate. */
+    secure(certificate, key) {
+      for (const [from, name] of [[certificate, 'server.crt'], [key, 'server.key']]) {
+        const to = `${data}/db/${name}`;
+        copyFileSync(from, to);
+        chmodSync(to, 0o600);
+        if (asRoot) execFileSync('chown', ['postgres', to]);
+      }
+      psql('alter system set ssl = on');
+      writeFileSync(`${data}/db/pg_hba.conf`, 'hostssl all all 127.0.0.1/32 trust\nhostssl all all ::1/128 trust\nlocal all all trust\n');
+      launch('stop', '-m', 'fast');
+      launch();
+    },
     crash: () => launch('stop', '-m', 'immediate'),
     start: () => launch(),
     stop() { try { launch('stop', '-m', 'immediate'); } finally { drop(data); } },
