@@ -1,8 +1,10 @@
 // What a request, a decision and a link may not be: clear answers, nothing recorded.
 import { test, before, after } from 'node:test';
 import assert from 'node:assert/strict';
-import { up, call, mailServer, linkIn } from './support.mjs';
-import { app, login, ask, request, bearerOf, approve, deny, mailAbout, fault } from './acme.mjs';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { up, call, mailServer, mailIn, linkIn, folder, until } from './support.mjs';
+import { app, login, ask, request, bearerOf, approve, deny, mailAbout, fault, invoices } from './acme.mjs';
 
 let h, smtp, token;
 before(async () => { smtp = await mailServer(); h = await up({ args: ['--smtp', smtp.url] }); token = await login(h); });
@@ -76,7 +78,24 @@ test('a mail token is good for its own session, once, and for nothing else', asy
   assert.equal((await call('GET', url(), { token: second })).status, 401);
 });
 
-test('nobody decides what he asked for himself, and a cancelled request takes no decision', async () => {
+test('nobody decides what he asked for himself, also where he is named as an approver', async () => {
+  const admin = { token: h.admin_key };
+  const config = await call('POST', `${h.approvals}/v1/apps/${app}/notification-configs`, { ...admin, json: { name: 'requesters themselves', recipients: [h.example.requester.email, h.example.administrator.email], use_for_external_approvals: true } });
+  assert.equal(config.status, 201, config.text);
+  const opened = await call('PATCH', `${h.api}/v1/apps/${app}/roles/billing-viewer`, { ...admin, json: { requestable: { max_minutes: 60 }, notification_configs: [config.json.id] } });
+  assert.equal(opened.status, 200, opened.text);
+  const asked = (await ask(h, token, { roles: ['billing-viewer'] })).json;
+  const pending = await call('GET', `${h.approvals}/v1/apps/${app}/pending`, { token });
+  assert.ok(!(pending.text ?? '').includes(asked.id), 'it does not wait for him');
+  const mails = smtp.mails.filter((m) => m.to.includes(h.example.requester.email) && m.mail.text.includes(`\n  ${asked.session_id}\n`));
+  for (const { mail } of mails) {
+    const link = linkIn(mail);
+    if (link?.includes('external-approval')) assert.ok([403, 409].includes((await approve(h, asked.session_id, bearerOf(mail))).status));
+  }
+  assert.equal((await request(h, token, asked.id)).json.state, 'CREATED');
+});
+
+test('a cancelled request takes no decision', async () => {
   const asked = (await ask(h, token)).json;
   const bearer = await mailAbout(smtp, h, asked.session_id).then(bearerOf);
   assert.equal((await call('POST', `${url()}/${asked.id}/cancel`, { token })).status, 200);
@@ -103,4 +122,26 @@ test('the page of a mail says nothing to whoever holds no genuine link', async (
   assert.equal((await call('POST', `${h.approvals}/external-approval`, { form: { nonce, action: 'approve' }, headers: { origin: 'https://evil.example' } })).status, 403);
   for (const method of ['HEAD', 'OPTIONS', 'GET']) await call(method, link);
   assert.equal((await request(h, token, asked.id)).json.state, 'CREATED');
+});
+
+test('after the deadline there is no decision', async (t) => {
+  const library = '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1';
+  if (!existsSync(library)) return t.skip('libfaketime is not installed');
+  const data = folder();
+  const clock = join(data, 'clock');
+  writeFileSync(clock, '+0\n');
+  const late = await up({ data, env: { LD_PRELOAD: library, FAKETIME_TIMESTAMP_FILE: clock, FAKETIME_NO_CACHE: '1', FAKETIME_DONT_FAKE_MONOTONIC: '1' } });
+  const own = await login(late);
+  const asked = (await ask(late, own)).json;
+  const link = linkIn(await mailIn(late.mail_dir, (mail) => mail.text.includes('external-approval')));
+  writeFileSync(clock, '+25h\n');
+  const answer = await approve(late, asked.session_id, new URL(link).searchParams.get('token'));
+  assert.equal(answer.status, 401, answer.text);
+  assert.equal((await call('GET', link)).status, 410);
+  const again = await login(late);
+  const state = await until(async () => { const now = (await request(late, again, asked.id)).json.state; return now !== 'CREATED' && now; });
+  assert.equal(state, 'EXPIRED');
+  // A proxy that has heard nothing for a day by its clock shuts rather than believes: 502 until it has heard again.
+  assert.ok([403, 502].includes((await invoices(late, again)).status));
+  await late.stop();
 });

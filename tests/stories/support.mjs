@@ -49,10 +49,17 @@ export async function up({ data = folder(), args = [], env = {}, keep = false } 
   await appears(ready, { child, signal: AbortSignal.timeout(60_000) });
   const info = JSON.parse(readFileSync(ready, 'utf8'));
   const ended = once(child, 'exit');
+  // A test that fails before it stops its process must not keep the whole file waiting.
+  const parts = [child, child.stdout, child.stderr];
+  for (const part of parts) part.unref();
+  const last = () => child.kill('SIGKILL');
+  process.once('exit', last);
   return {
     ...info, data, child,
     log: () => child.output(),
     async stop(signal = 'SIGTERM') {
+      for (const part of parts) part.ref();
+      process.off('exit', last);
       if (child.exitCode === null && child.signalCode === null) child.kill(signal);
       const [code, sig] = await ended;
       if (!keep && signal !== 'SIGKILL') drop(data);

@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use heimdall_server::config::SecretSource;
+use heimdall_server::config::{ConfigError, SecretSource};
+use heimdall_server::program;
 use heimdall_server::telemetry::LogSettings;
 use heimdall_server::tls::TlsSettings;
 use heimdall_server::{Cidr, LimitSettings, ListenSettings};
 use heimdall_transport::address::{AddressPolicy, Resolver, SystemResolver};
 use heimdall_transport::tls::client_config;
 use heimdall_transport::{NameServer, Outward};
+use heimdall_types::Secret;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -50,11 +52,12 @@ pub struct Settings {
 }
 
 /// Where everything is kept.
-#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Database {
-    /// `sqlite://PATH` or `postgres://user:password@host/name`.
-    pub url: SecretSource,
+    /// `sqlite://PATH` or `postgres://user:password@host/name`. By default `sqlite://heimdall.db`; `heimdall up` keeps
+    /// the file in its folder.
+    pub url: Option<SecretSource>,
     /// PostgreSQL only: migrate at start and create the narrow roles, as a login that may.
     pub manage_schema: bool,
 }
@@ -92,14 +95,20 @@ pub struct Api {
     pub pages: Option<PathBuf>,
 }
 
-impl Default for Database {
-    fn default() -> Self {
-        Self {
-            url: SecretSource::Inline("sqlite://heimdall.db".into()),
-            manage_schema: false,
+impl Database {
+    /// The address, or the default's.
+    ///
+    /// # Errors
+    /// When it stands in a file that cannot be read.
+    pub fn address(&self) -> Result<Secret, ConfigError> {
+        match &self.url {
+            Some(url) => url.read("database.url"),
+            None => Ok(Secret::from(DATABASE)),
         }
     }
 }
+
+const DATABASE: &str = "sqlite://heimdall.db";
 
 impl Default for Api {
     fn default() -> Self {
@@ -136,37 +145,44 @@ impl Api {
     }
 }
 
-impl Settings {
-    /// The way to addresses that tenants choose.
-    ///
-    /// # Errors
-    /// When the trusted certificates cannot be read.
-    pub fn outward(&self) -> Result<Outward, StartError> {
-        let policy = if self.webhooks.allow_private {
-            AddressPolicy::Any
-        } else {
-            AddressPolicy::PublicOnly
-        };
-        let resolver: Arc<dyn Resolver> = match self.resolver {
-            Some(address) => Arc::new(NameServer::at(address)),
-            None => Arc::new(SystemResolver),
-        };
-        let authorities = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-        let tls = Arc::new(client_config(authorities.as_deref())?);
-        Ok(Outward::new(tls, resolver, policy))
+/// The way to addresses that tenants choose: to any, or to those of the public Internet, as `server` (or the system)
+/// resolves them.
+///
+/// # Errors
+/// When the trusted certificates cannot be read.
+pub fn outward(allow_private: bool, server: Option<SocketAddr>) -> Result<Outward, StartError> {
+    let policy = if allow_private {
+        AddressPolicy::Any
+    } else {
+        AddressPolicy::PublicOnly
+    };
+    let resolver: Arc<dyn Resolver> = match server {
+        Some(address) => Arc::new(NameServer::at(address)),
+        None => Arc::new(SystemResolver),
+    };
+    let authorities = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    let tls = Arc::new(client_config(authorities.as_deref())?);
+    Ok(Outward::new(tls, resolver, policy))
+}
+
+impl program::Settings for Settings {
+    fn log(&self) -> &LogSettings {
+        &self.log
     }
 
-    /// The defaults as they are shown in an example file.
-    pub fn shown_defaults() -> serde_json::Value {
+    fn shown() -> serde_json::Value {
         let mut shown = serde_json::to_value(Self::default()).unwrap_or_default();
-        if let Some(members) = shown.as_object_mut() {
-            members.insert(
-                "database".to_owned(),
-                serde_json::json!({ "url": "sqlite://heimdall.db", "manage_schema": false }),
-            );
-            members.insert("root_key".to_owned(), "file:root.key".into());
-        }
+        show_common(&mut shown);
         shown
+    }
+}
+
+/// Puts what has no default in a settings struct, but in practice, into an example.
+pub fn show_common(shown: &mut serde_json::Value) {
+    if let Some(members) = shown.as_object_mut() {
+        let database = serde_json::json!({ "url": DATABASE, "manage_schema": false });
+        members.insert("database".to_owned(), database);
+        members.insert("root_key".to_owned(), "file:root.key".into());
     }
 }
 
@@ -175,6 +191,7 @@ mod tests {
     use std::path::Path;
 
     use heimdall_server::config::{Source, example, schema};
+    use heimdall_server::program::Settings as _;
 
     use super::*;
 
@@ -197,15 +214,12 @@ mod tests {
     fn the_committed_schema_and_example_are_the_present_ones() {
         let schema = schema::<Settings>();
         committed("api.schema.json", &format!("{schema:#}\n"));
-        committed(
-            "api.example.yaml",
-            &example(&schema, &Settings::shown_defaults()),
-        );
+        committed("api.example.yaml", &example(&schema, &Settings::shown()));
     }
 
     #[test]
     fn the_example_is_a_good_configuration_as_it_is() {
-        let text = example(&schema::<Settings>(), &Settings::shown_defaults());
+        let text = example(&schema::<Settings>(), &Settings::shown());
         let source = Source::environment("HEIMDALL_").with_environment(Vec::new());
         let settings: Settings = source.text("example.yaml", &text).load().unwrap();
         assert_eq!(settings.api.prefix, "/heimdall");

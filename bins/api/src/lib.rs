@@ -8,6 +8,8 @@ mod assembly;
 pub mod config;
 mod console;
 mod deps;
+mod foundation;
+mod health;
 mod idempotent;
 pub mod openapi;
 mod paging;
@@ -21,10 +23,12 @@ mod workers;
 
 use actix_web::middleware::from_fn;
 use actix_web::web;
-use heimdall_server::{Check, Edge, Health, LimitSettings, Limits, Redaction, Sources, assets};
+use heimdall_server::{Edge, LimitSettings, Limits, Redaction, Sources, assets};
 
 pub use assembly::{KeysAtRest, Options, Outside, assemble};
 pub use deps::{Deps, Ring};
+pub use foundation::{Foundation, root_key};
+pub use health::database_checks;
 pub use passwords::HashingPool;
 pub use start::{Service, StartError, start};
 pub use workers::Workers;
@@ -35,19 +39,9 @@ pub fn app(deps: Deps) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 
     let console = console::Console::new(&deps);
     move |config| {
         let prefix = deps.prefix.clone();
-        let store = deps.store.clone();
-        let keys = deps.keys.clone();
+        let health = health::health(&deps);
         config.app_data(web::Data::new(deps));
         routes::discovery::at_root(&prefix, config);
-        let database = Check::new("database", move || {
-            let store = store.clone();
-            async move { store.ping().await.map_err(|fault| fault.to_string()) }
-        });
-        let signing = Check::new("keys", move || {
-            let outcome = keys.signer().map(drop).map_err(|error| error.to_string());
-            async move { outcome }
-        });
-        let health = Health::new(vec![database, signing]);
         health.clone().routes(config);
         assets::routes(config);
         let v1 = web::scope("/v1")

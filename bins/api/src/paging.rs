@@ -3,7 +3,8 @@
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use heimdall_server::Problem;
-use heimdall_types::{Cursor, Page, PageRequest};
+pub(crate) use heimdall_server::page_request;
+use heimdall_types::{Page, PageRequest};
 use serde::{Deserialize, Serialize};
 
 /// What every list understands.
@@ -22,24 +23,6 @@ impl PageQuery {
     pub(crate) fn request(&self) -> Result<PageRequest, Problem> {
         page_request(self.limit, self.cursor.as_deref())
     }
-}
-
-pub(crate) fn page_request(
-    limit: Option<i64>,
-    cursor: Option<&str>,
-) -> Result<PageRequest, Problem> {
-    let limit = match limit {
-        None => PageRequest::DEFAULT_LIMIT,
-        Some(given) => u32::try_from(given)
-            .ok()
-            .filter(|limit| (1..=PageRequest::MAX_LIMIT).contains(limit))
-            .ok_or_else(|| Problem::bad_field("limit", "must be 1 to 200"))?,
-    };
-    let cursor = cursor
-        .map(Cursor::decode)
-        .transpose()
-        .map_err(|e| Problem::bad_field("cursor", e.to_string()))?;
-    Ok(PageRequest { limit, cursor })
 }
 
 /// Where the list goes on.

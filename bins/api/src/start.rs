@@ -1,25 +1,27 @@
 //! From settings to a service that runs.
 
+use std::error::Error;
 use std::io;
-use std::net::TcpListener;
 use std::sync::Arc;
 
 use heimdall_server::config::ConfigError;
-use heimdall_server::{Running, Server, Sources, SystemClock};
-use heimdall_store::{OpenError, Store, StoreSettings};
+use heimdall_server::program::Program;
+use heimdall_server::{Running, Server, Sources, SystemClock, bind};
+use heimdall_store::OpenError;
 use heimdall_tenant::Hasher;
-use heimdall_token::{KeyRingError, RootKey, RootKeyError, SystemRng};
+use heimdall_token::{KeyRingError, RootKeyError, SystemRng};
 use heimdall_transport::WebhookPoster;
 use heimdall_transport::tls::TlsSetupError;
-use thiserror::Error;
+use thiserror::Error as DeriveError;
 
 use crate::assembly::{Options, Outside, assemble};
-use crate::config::Settings;
+use crate::config::{Settings, outward};
+use crate::foundation::{Foundation, root_key};
 use crate::passwords::HashingPool;
 use crate::workers::Workers;
 
 /// Why the service does not start.
-#[derive(Debug, Error)]
+#[derive(Debug, DeriveError)]
 #[non_exhaustive]
 pub enum StartError {
     /// A setting is wrong.
@@ -49,24 +51,32 @@ pub struct Service {
     workers: Workers,
 }
 
-impl Service {
-    /// The address that the listener took.
-    pub fn base_url(&self) -> String {
+impl Program for Service {
+    type Settings = Settings;
+    const NAME: &'static str = "heimdall-api";
+    const ABOUT: &'static str = "Tenants, tokens, JWKS and webhooks";
+    const SECTION: &'static str = "api";
+
+    async fn start(settings: &Settings) -> Result<Self, Box<dyn Error>> {
+        Ok(start(settings).await?)
+    }
+
+    fn base_url(&self) -> String {
         self.running.base_url()
     }
 
-    /// Lets running requests finish, then stops the workers.
-    pub async fn stop(self) {
-        self.running.stop().await;
-        self.workers.stop().await;
+    fn reload(&self, settings: &Settings) -> Result<(), Box<dyn Error>> {
+        self.running.reload(&settings.limits);
+        Ok(())
     }
 
-    /// Waits until the listener fails.
-    ///
-    /// # Errors
-    /// Why it did.
-    pub async fn ended(&mut self) -> io::Result<()> {
+    async fn ended(&mut self) -> io::Result<()> {
         self.running.ended().await
+    }
+
+    async fn stop(self) {
+        self.running.stop().await;
+        self.workers.stop().await;
     }
 }
 
@@ -75,20 +85,13 @@ impl Service {
 /// # Errors
 /// As [`StartError`] says; nothing is left running.
 pub async fn start(settings: &Settings) -> Result<Service, StartError> {
-    let root_key = settings.root_key.as_ref().ok_or_else(|| {
-        ConfigError::at(
-            "root_key",
-            "is missing; make one with `heimdall keys root` and name it as `file:PATH`",
-        )
-    })?;
-    let root_key = RootKey::from_base64(root_key.read("root_key")?.expose())?;
-    let mut storage = StoreSettings::new(settings.database.url.read("database.url")?);
-    storage.root_key = Some(Arc::new(root_key.clone()));
-    storage.manage_schema = settings.database.manage_schema;
-    let store = Arc::new(Store::open(&storage)?);
+    let root_key = root_key(settings.root_key.as_ref())?;
+    let database = &settings.database;
+    let Foundation { store, root_key } =
+        Foundation::open(database.address()?, database.manage_schema, root_key).await?;
     let api = &settings.api;
-    let listener = TcpListener::bind(api.listen)?;
-    let outward = settings.outward()?;
+    let listener = bind(api.listen)?;
+    let outward = outward(settings.webhooks.allow_private, settings.resolver)?;
     let options = Options {
         outward: Some(outward.clone()),
         prefix: api.prefix.clone(),

@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use heimdall_api::config::{Api, Database};
-use heimdall_server::config::SecretSource;
+use heimdall_api::config::{Api, Database, show_common};
+use heimdall_server::config::{ConfigError, SecretSource};
+use heimdall_server::program;
 use heimdall_server::telemetry::LogSettings;
 use heimdall_server::tls::TlsSettings;
 use heimdall_server::{Cidr, LimitSettings, ListenSettings};
+use heimdall_types::Secret;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +32,8 @@ pub struct Settings {
     /// The api's section: `base_url` and `prefix` say whose tokens are believed.
     pub api: Api,
     /// A DNS server to ask instead of the system's, as `address:port`.
-    pub resolver: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub resolver: Option<SocketAddr>,
     /// Read by `heimdall-api`.
     #[serde(skip_serializing)]
     #[schema(value_type = Option<Object>)]
@@ -42,13 +45,16 @@ pub struct Settings {
 }
 
 /// How mails leave.
-#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Smtp {
-    /// `smtp[s]://user:pass@host:port`, or `file://DIR` for a folder of mails.
-    pub url: SecretSource,
+    /// `smtp[s]://user:pass@host:port`, or `file://DIR` for a folder of mails. By default `file://mail`; `heimdall up`
+    /// keeps the mails in its folder.
+    pub url: Option<SecretSource>,
     /// The sender.
     pub from: String,
+    /// The language of mails to people whose own is not known: `en` or `de`.
+    pub language: String,
 }
 
 /// The section `approvals`.
@@ -75,9 +81,46 @@ pub struct Approvals {
 impl Default for Smtp {
     fn default() -> Self {
         Self {
-            url: SecretSource::Inline("file://mail".into()),
+            url: None,
             from: "Heimdall <heimdall@localhost.localdomain>".to_owned(),
+            language: "en".to_owned(),
         }
+    }
+}
+
+impl Smtp {
+    /// The address, or the default's.
+    ///
+    /// # Errors
+    /// When it stands in a file that cannot be read.
+    pub fn address(&self) -> Result<Secret, ConfigError> {
+        match &self.url {
+            // `file://DIR` is an address, `file:PATH` a file with an address in it.
+            Some(SecretSource::File(path))
+                if path.as_os_str().as_encoded_bytes().starts_with(b"//") =>
+            {
+                Ok(Secret::new(format!("file:{}", path.display())))
+            }
+            Some(url) => url.read("smtp.url"),
+            None => Ok(Secret::from(MAILBOX)),
+        }
+    }
+}
+
+const MAILBOX: &str = "file://mail";
+
+impl program::Settings for Settings {
+    fn log(&self) -> &LogSettings {
+        &self.log
+    }
+
+    fn shown() -> serde_json::Value {
+        let mut shown = serde_json::to_value(Self::default()).unwrap_or_default();
+        show_common(&mut shown);
+        if let Some(url) = shown.pointer_mut("/smtp/url") {
+            *url = MAILBOX.into();
+        }
+        shown
     }
 }
 

@@ -21,7 +21,7 @@ mod workers;
 
 use actix_web::middleware::from_fn;
 use actix_web::web;
-use heimdall_server::{Check, Edge, Health, LimitSettings, Limits, Redaction, Sources, assets};
+use heimdall_server::{Edge, Health, LimitSettings, Limits, Redaction, Sources, assets};
 
 pub use deps::{Assembly, Deps, assemble};
 pub use smtp::StoredMailer;
@@ -31,20 +31,17 @@ pub use workers::{Workers, mailer};
 /// Everything of the approvals service, at the root of its address.
 pub fn app(deps: Deps) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 'static {
     move |config| {
-        let store = deps.store.clone();
-        let database = Check::new("database", move || {
-            let store = store.clone();
-            async move { store.ping().await.map_err(|fault| fault.to_string()) }
-        });
+        let health = Health::new(heimdall_api::database_checks(&deps.store));
         config.app_data(web::Data::new(deps));
-        Health::new(vec![database]).routes(config);
+        health.routes(config);
         assets::routes(config);
         pages::routes(config);
         // Last, because it takes every path that is left.
         config.service(
             web::scope("")
                 .wrap(from_fn(idempotent::once))
-                .configure(routes::routes),
+                .configure(routes::routes)
+                .default_service(web::to(pages::missing)),
         );
     }
 }

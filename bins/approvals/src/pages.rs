@@ -14,7 +14,7 @@ mod wording;
 
 use std::path::PathBuf;
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use heimdall_approval::ApprovalError;
 use heimdall_server::{Pages, PagesError, Problem};
@@ -43,6 +43,18 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
     ] {
         routes(config);
     }
+}
+
+/// What is not there: a page for a browser that looks for one, a problem for everybody else.
+pub(crate) async fn missing(request: HttpRequest) -> PageAnswer {
+    let accept = request.headers().get(header::ACCEPT);
+    let browser = accept
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"));
+    if request.method() != Method::GET || !browser {
+        return Err(Problem::not_found());
+    }
+    Ok(Desk::open(&request)?.not_found().await)
 }
 
 macro_rules! embedded {

@@ -1,17 +1,15 @@
 //! From settings to a service that runs.
 
 use std::error::Error;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use heimdall_api::{HashingPool, Options, Outside};
+use heimdall_api::{Foundation, HashingPool, Options, Outside, root_key};
 use heimdall_notifier::{Language, Messages};
-use heimdall_server::config::ConfigError;
-use heimdall_server::{Running, Server, Sources, SystemClock};
-use heimdall_store::{Store, StoreSettings};
+use heimdall_server::program::Program;
+use heimdall_server::{Running, Server, Sources, SystemClock, bind};
 use heimdall_tenant::Hasher;
-use heimdall_token::{RootKey, SystemRng};
+use heimdall_token::SystemRng;
 
 use crate::config::Settings;
 use crate::{Assembly, StoredMailer, Workers, app, assemble, edge, mailer};
@@ -25,25 +23,33 @@ pub struct Service {
     caches: heimdall_api::Workers,
 }
 
-impl Service {
-    /// The address that the listener took.
-    pub fn base_url(&self) -> String {
+impl Program for Service {
+    type Settings = Settings;
+    const NAME: &'static str = "heimdall-approvals";
+    const ABOUT: &'static str = "The portal, action links and the approvals API";
+    const SECTION: &'static str = "approvals";
+
+    async fn start(settings: &Settings) -> Result<Self, Box<dyn Error>> {
+        start(settings).await
+    }
+
+    fn base_url(&self) -> String {
         self.running.base_url()
     }
 
-    /// Lets running requests finish, then stops the workers.
-    pub async fn stop(self) {
+    fn reload(&self, settings: &Settings) -> Result<(), Box<dyn Error>> {
+        self.running.reload(&settings.limits);
+        Ok(())
+    }
+
+    async fn ended(&mut self) -> std::io::Result<()> {
+        self.running.ended().await
+    }
+
+    async fn stop(self) {
         self.running.stop().await;
         self.workers.stop().await;
         self.caches.stop().await;
-    }
-
-    /// Waits until the listener fails.
-    ///
-    /// # Errors
-    /// Why it did.
-    pub async fn ended(&mut self) -> std::io::Result<()> {
-        self.running.ended().await
     }
 }
 
@@ -52,19 +58,12 @@ impl Service {
 /// # Errors
 /// A setting that is wrong or missing, a database or a listener that cannot be opened; nothing is left running.
 pub async fn start(settings: &Settings) -> Result<Service, Box<dyn Error>> {
-    let missing = || {
-        let advice = "is missing; make one with `heimdall keys root` and name it as `file:PATH`";
-        ConfigError::at("root_key", advice)
-    };
-    let root_key = settings.root_key.as_ref().ok_or_else(missing)?;
-    let root_key = RootKey::from_base64(root_key.read("root_key")?.expose())?;
-    let mut storage = StoreSettings::new(settings.database.url.read("database.url")?);
-    storage.root_key = Some(Arc::new(root_key.clone()));
-    storage.manage_schema = settings.database.manage_schema;
-    // PostgreSQL is reached over a runtime of its own, which must not be entered from this one.
-    let store = Arc::new(tokio::task::spawn_blocking(move || Store::open(&storage)).await??);
+    let root_key = root_key(settings.root_key.as_ref())?;
+    let database = &settings.database;
+    let Foundation { store, root_key } =
+        Foundation::open(database.address()?, database.manage_schema, root_key).await?;
     let own = &settings.approvals;
-    let listener = TcpListener::bind(own.listen)?;
+    let listener = bind(own.listen)?;
     let base_url = own.base_url(listener.local_addr()?);
     let (rng, clock) = (Arc::new(SystemRng), Arc::new(SystemClock));
     let outside = Outside {
@@ -80,7 +79,7 @@ pub async fn start(settings: &Settings) -> Result<Service, Box<dyn Error>> {
         ..Options::at(settings.api.base_url(settings.api.listen))
     };
     let issuer = heimdall_api::assemble(outside, options).await?;
-    let url = settings.smtp.url.read("smtp.url")?;
+    let url = settings.smtp.address()?;
     let mailbox = url.expose().strip_prefix("file://").map(PathBuf::from);
     let configured = mailer(&url, &settings.smtp.from)?;
     let deps = assemble(Assembly {
@@ -91,14 +90,14 @@ pub async fn start(settings: &Settings) -> Result<Service, Box<dyn Error>> {
         rng,
         base_url: base_url.clone(),
         // Only a try-out on this machine shows mails to whoever asks.
-        mailbox: mailbox.filter(|_| own.listen.ip().is_loopback()),
+        mailbox: mailbox.filter(|_| own.listen.ip().is_loopback() && own.base_url.is_none()),
         overrides: own.pages.clone(),
     })?;
     let host = base_url
         .split_once("://")
         .map_or("localhost", |(_, host)| host);
     let host = host.split(':').next().unwrap_or("localhost");
-    let messages = Messages::new(Language::English, host)?;
+    let messages = Messages::new(Language::from_tag(&settings.smtp.language), host)?;
     let sending = Arc::new(StoredMailer::new(store, root_key, configured));
     let workers = Workers::start(&deps, sending, Arc::new(messages));
     let caches = heimdall_api::Workers::start(&issuer, None);

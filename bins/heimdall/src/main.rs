@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use heimdall_server::SystemClock;
+use heimdall_server::{SystemClock, program};
 use heimdall_types::Clock;
 
 /// Heimdall decides who may pass: tenants and tokens, approvals, and the proxy that honours them.
@@ -47,6 +47,9 @@ enum Command {
     Keys(desk::Keys),
     /// Keys of operators
     AdminKeys(desk::AdminKeys),
+    /// Check, describe and explain the common configuration file
+    #[command(subcommand)]
+    Config(program::ConfigCommand),
     /// Render finalizer templates
     Template(template::TemplateArgs),
     /// Inspect and verify tokens
@@ -84,6 +87,10 @@ fn main() -> ExitCode {
             None => desk::run(&args.target, args.call()),
         },
         Command::AdminKeys(args) => desk::run(&args.target, args.call()),
+        Command::Config(command) => match command.run::<up::UpSettings>() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => up::failed(&error.to_string()),
+        },
         Command::Template(args) => template::run(args),
         Command::Token(args) => token::run(&args, clock.now(), fetch),
         Command::Audit(args) => data::audit(&args, &clock),

@@ -13,6 +13,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use heimdall_pipeline::{Engine, Mode, RawHead, Refusal, Snapshot, Verdict};
+use heimdall_server::{RequestId, redact_path};
 use http::request::Parts;
 use http::{Method, Request, Response, Version, header};
 use hyper::body::{Body, Incoming};
@@ -88,7 +89,12 @@ impl Service {
         let status = answer.response.status().as_u16();
         let rule = answer.rule.unwrap_or_else(|| self.nameless.clone());
         if let Some((method, path)) = log {
-            tracing::info!(target: "access", %method, path, status, rule = &*rule, peer = %peer.address, micros = took.as_micros(), reason = answer.reason, "request");
+            let (id, micros) = (RequestId::generate(), took.as_micros() as u64);
+            let path = redact_path(&path);
+            tracing::info!(
+                target: "access", service = "proxy", request_id = id.as_str(), source = %peer.address, %method,
+                path = &*path, status, rule = &*rule, micros, reason = answer.reason, "request"
+            );
         }
         self.tallies
             .borrow_mut()

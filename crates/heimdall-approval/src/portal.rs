@@ -42,9 +42,35 @@ pub struct Portal {
     /// The keys, oldest first; the last one signs, all of them verify.
     #[serde(default)]
     pub keys: Vec<PortalKey>,
+    /// Links signed in this second or before are over: a backup was put back, and what they did may be forgotten.
+    #[serde(default)]
+    pub links_after: Timestamp,
     /// Grows with every change; 0 before the first.
     #[serde(default)]
     pub version: i64,
+}
+
+impl Portal {
+    fn unless_over<T>(&self, opened: Opened<T>, iat: impl Fn(&T) -> i64) -> Opened<T> {
+        match opened {
+            Opened::Live(link) if !self.is_live(iat(&link)) => Opened::Expired(link),
+            other => other,
+        }
+    }
+
+    fn is_live(&self, iat: i64) -> bool {
+        self.links_after == Timestamp::default() || iat > self.links_after.seconds()
+    }
+
+    // Links that are signed in the second of a restore are signed as if in the next.
+    fn signing_time(&self, now: Timestamp) -> i64 {
+        let now = now.seconds();
+        if self.is_live(now) {
+            now
+        } else {
+            self.links_after.seconds().saturating_add(1)
+        }
+    }
 }
 
 /// What is to change; `None` leaves a setting as it is.
@@ -182,7 +208,7 @@ impl Portals {
         expires_at: Timestamp,
     ) -> Result<String, ApprovalError> {
         let portal = self.open(app).await?;
-        let iat = self.clock.now().seconds();
+        let iat = portal.signing_time(self.clock.now());
         let mail = ApprovalMail {
             iss: app.to_string(),
             aud: ApprovalMail::AUDIENCE.into(),
@@ -208,12 +234,10 @@ impl Portals {
         token: &str,
     ) -> Result<Result<Opened<ApprovalMail>, LinkError>, Fault> {
         match self.keys_of(app).await? {
-            Some((_, keys)) => Ok(ApprovalMail::open(
-                token,
-                &keys,
-                app.as_str(),
-                self.clock.now(),
-            )),
+            Some((portal, keys)) => {
+                let opened = ApprovalMail::open(token, &keys, app.as_str(), self.clock.now());
+                Ok(opened.map(|opened| portal.unless_over(opened, |mail| mail.iat)))
+            }
             None => Ok(Err(TokenError::UnknownKey.into())),
         }
     }
@@ -232,6 +256,7 @@ impl Portals {
             iss: portal.host.clone(),
             aud: portal.host.clone(),
             host_id: app.to_string(),
+            iat: portal.signing_time(Timestamp::from_millis(link.iat.saturating_mul(1000))),
             ..link
         };
         let token = link
@@ -257,14 +282,8 @@ impl Portals {
             return unknown;
         };
         let now = self.clock.now();
-        Ok(ActionLink::open(
-            token,
-            &keys,
-            app.as_str(),
-            &portal.host,
-            &portal.host,
-            now,
-        ))
+        let opened = ActionLink::open(token, &keys, app.as_str(), &portal.host, &portal.host, now);
+        Ok(opened.map(|opened| portal.unless_over(opened, |link| link.iat)))
     }
 
     async fn keys_of(&self, app: &AppId) -> Result<Option<(Portal, Vec<SignatureKey>)>, Fault> {

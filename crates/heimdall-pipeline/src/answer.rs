@@ -4,7 +4,7 @@ use heimdall_finalizer::{Failure, Kind};
 use serde_json::json;
 
 use crate::config::RespondCodes;
-use crate::{HeaderView, Hints, Respond, RuleName};
+use crate::{HeaderView, Hints, Respond, RuleName, denial};
 
 impl RespondCodes {
     /// Status and name of a failure. The first kind in this order decides: who is not known is told so, whatever else
@@ -206,7 +206,7 @@ impl Missing {
         let (media, body) = if media == Some("text/html") {
             (
                 "text/html; charset=utf-8",
-                self.page(request_url.as_deref()),
+                denial::page(self, request_url.as_deref()),
             )
         } else {
             let mut problem = json!({
@@ -234,10 +234,9 @@ impl Missing {
                 ("Content-Type".into(), media.into()),
                 ("X-Content-Type-Options".into(), "nosniff".into()),
                 ("Cache-Control".into(), "no-store".into()),
-                (
-                    "Content-Security-Policy".into(),
-                    "default-src 'none'; frame-ancestors 'none'".into(),
-                ),
+                ("Content-Security-Policy".into(), denial::POLICY.into()),
+                ("Referrer-Policy".into(), "no-referrer".into()),
+                ("X-Frame-Options".into(), "DENY".into()),
             ],
             body,
             reason: failure.to_string(),
@@ -262,17 +261,6 @@ impl Missing {
             "{host}/requests/new?role={}",
             escape(role.as_bytes(), Place::Query)
         ))
-    }
-
-    fn page(&self, request_url: Option<&str>) -> String {
-        let ask = request_url.map_or_else(String::new, |url| {
-            format!("<p><a href=\"{}\">Ask for access</a></p>", escaped(url))
-        });
-        format!(
-            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Not allowed</title></head>\
-             <body><main><h1>Not allowed</h1><p>{}</p>{ask}</main></body></html>",
-            escaped(&self.detail())
-        )
     }
 }
 

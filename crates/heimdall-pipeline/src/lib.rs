@@ -9,6 +9,7 @@ mod backend;
 mod catalogue;
 mod config;
 mod contextualizers;
+mod denial;
 mod endpoint;
 mod engine;
 mod error_handlers;

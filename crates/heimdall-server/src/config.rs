@@ -172,7 +172,9 @@ impl Source {
                 return Err(error);
             };
             let unknown = error.reason == UNKNOWN;
-            if unknown && layer.is_unrelated() {
+            // `HEIMDALL_API` may be somebody else's too: a text is never a section.
+            let section = error.reason.starts_with(SECTION);
+            if (unknown || section) && layer.is_unrelated() {
                 layers.remove(at);
             } else if unknown || !layer.take_literally() {
                 return Err(ConfigError {
@@ -182,6 +184,18 @@ impl Source {
             }
         }
         Err(ConfigError::at("", "the configuration cannot be settled"))
+    }
+
+    /// Adds where it stands to an error that was found after loading.
+    pub fn found(&self, error: ConfigError) -> ConfigError {
+        let layers = overlay::layers(&self.environment, self.prefix);
+        match layers.iter().find(|layer| layer.key() == error.key) {
+            Some(layer) => ConfigError {
+                origin: Some(layer.origin().to_owned()),
+                ..error
+            },
+            None => self.locate(error),
+        }
     }
 
     fn locate(&self, error: ConfigError) -> ConfigError {
@@ -197,6 +211,7 @@ impl Source {
 }
 
 const UNKNOWN: &str = "is not known here";
+const SECTION: &str = "has the wrong type, expected struct";
 
 fn parse(name: &str, text: &str) -> Result<Value, ConfigError> {
     serde_saphyr::from_str(text).map_err(|error| ConfigError {
@@ -321,11 +336,10 @@ mod tests {
             error.to_string(),
             "HEIMDALL_API__WORKER: `api.worker` is not known here; did you mean `workers`?"
         );
-        assert!(
-            source("", &[("HEIMDALL_UNRELATED", "1")])
-                .load::<Settings>()
-                .is_ok()
-        );
+        for unrelated in ["HEIMDALL_UNRELATED", "HEIMDALL_API"] {
+            let loaded = source("", &[(unrelated, "http://127.0.0.1")]).load::<Settings>();
+            assert!(loaded.is_ok(), "{unrelated}");
+        }
     }
 
     #[test]

@@ -24,6 +24,11 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct RequestId(Arc<str>);
 
 impl RequestId {
+    /// An id that no other request has.
+    pub fn generate() -> Self {
+        Self(new_id())
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -99,7 +104,7 @@ impl Edge {
         next: Next<B>,
     ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
         let started = Instant::now();
-        let id = RequestId(new_id());
+        let id = RequestId::generate();
         request.extensions_mut().insert(id.clone());
         let source = self.sources.of(request.request());
         let (method, path) = (

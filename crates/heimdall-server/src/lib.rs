@@ -6,7 +6,7 @@
 //!   [`Bearer`] and [`Authorization`] read credentials.
 //! * [`Pages`] renders HTML with messages in several languages, [`assets`] serves the style sheet and scripts,
 //!   [`Csrf`] and [`cookie`] protect forms, [`sse`] streams events.
-//! * [`config`] reads YAML, environment and secrets; [`telemetry`] logs and counts; [`Health`] says how it goes.
+//! * [`program`] is the command line of a service; [`config`] reads YAML, environment and secrets; [`telemetry`] logs and counts; [`Health`] says how it goes.
 
 pub mod assets;
 mod authorization;
@@ -22,8 +22,10 @@ mod health;
 mod json;
 mod limits;
 mod oauth_error;
+mod page;
 mod pages;
 mod problem;
+pub mod program;
 mod query;
 mod redact;
 mod server;
@@ -44,9 +46,10 @@ pub use health::{Check, Health};
 pub use json::{Json, OptionalJson};
 pub use limits::{LimitSettings, Limits};
 pub use oauth_error::OAuthError;
+pub use page::page_request;
 pub use pages::{Pages, PagesBuilder, PagesError};
 pub use problem::{FieldError, Problem};
 pub use query::Query;
-pub use redact::Redaction;
-pub use server::{ListenSettings, Running, Server};
+pub use redact::{Redaction, redact_path};
+pub use server::{ListenSettings, Running, Server, bind};
 pub use source::{Cidr, Sources};

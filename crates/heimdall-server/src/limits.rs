@@ -3,6 +3,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
@@ -75,8 +76,11 @@ impl<K: Hash + Eq + Clone> Keyed<K> {
     }
 }
 
-/// The counters of one process.
-pub struct Limits {
+/// The counters of one service. Other settings may be put in while it runs.
+pub struct Limits(ArcSwap<Counters>);
+
+struct Counters {
+    settings: LimitSettings,
     requests: Keyed<IpAddr>,
     account_logins: Keyed<String>,
     source_logins: Keyed<IpAddr>,
@@ -90,20 +94,34 @@ impl std::fmt::Debug for Limits {
     }
 }
 
-impl Limits {
-    /// Counters by these settings.
-    pub fn new(settings: &LimitSettings) -> Self {
+impl Counters {
+    fn new(settings: &LimitSettings) -> Self {
         let second = |n: u32| NonZeroU32::new(n).map(Quota::per_second);
         let minute = |n: u32| NonZeroU32::new(n).map(Quota::per_minute);
         let requests = second(settings.per_second).map(|quota| {
             NonZeroU32::new(settings.burst).map_or(quota, |burst| quota.allow_burst(burst))
         });
         Self {
+            settings: settings.clone(),
             requests: Keyed::new(requests),
             account_logins: Keyed::new(minute(settings.logins_per_account)),
             source_logins: Keyed::new(minute(settings.logins_per_source)),
             links: Keyed::new(second(settings.links_per_second)),
             wrong_keys: Keyed::new(second(settings.per_second)),
+        }
+    }
+}
+
+impl Limits {
+    /// Counters by these settings.
+    pub fn new(settings: &LimitSettings) -> Self {
+        Self(ArcSwap::from_pointee(Counters::new(settings)))
+    }
+
+    /// Counts by these settings from now on. What was counted is forgotten only if they differ.
+    pub fn replace(&self, settings: &LimitSettings) {
+        if self.0.load().settings != *settings {
+            self.0.store(Counters::new(settings).into());
         }
     }
 
@@ -112,7 +130,9 @@ impl Limits {
     /// # Errors
     /// 429 with `Retry-After`.
     pub fn request(&self, source: IpAddr) -> Result<(), Problem> {
-        self.requests
+        let counters = self.0.load();
+        counters
+            .requests
             .check(&bucket(source))
             .map_err(Problem::too_many)
     }
@@ -123,11 +143,14 @@ impl Limits {
     /// # Errors
     /// 429 with `Retry-After`.
     pub fn login(&self, source: IpAddr, account: &str) -> Result<(), Problem> {
-        self.source_logins
+        let counters = self.0.load();
+        counters
+            .source_logins
             .check(&bucket(source))
             .map_err(Problem::too_many)?;
         let account = crate::digest::short_hash(account.as_bytes(), 32);
-        self.account_logins
+        counters
+            .account_logins
             .check(&account)
             .map_err(Problem::too_many)
     }
@@ -137,22 +160,27 @@ impl Limits {
     /// # Errors
     /// 429 with `Retry-After`.
     pub fn link(&self, source: IpAddr) -> Result<(), Problem> {
-        self.links.check(&bucket(source)).map_err(Problem::too_many)
+        self.0
+            .load()
+            .links
+            .check(&bucket(source))
+            .map_err(Problem::too_many)
     }
 
     /// Counts a request that showed an admin or API key and was refused, so that a made-up key is no way around
     /// [`Limits::request`]. Answers whether the source may still claim to hold one.
     pub(crate) fn wrong_key(&self, source: IpAddr) -> bool {
-        self.wrong_keys.check(&bucket(source)).is_ok()
+        self.0.load().wrong_keys.check(&bucket(source)).is_ok()
     }
 
     /// Forgets sources and accounts that were not seen lately. Call it about once a minute.
     pub fn sweep(&self) {
-        self.requests.sweep();
-        self.account_logins.sweep();
-        self.source_logins.sweep();
-        self.links.sweep();
-        self.wrong_keys.sweep();
+        let counters = self.0.load();
+        counters.requests.sweep();
+        counters.account_logins.sweep();
+        counters.source_logins.sweep();
+        counters.links.sweep();
+        counters.wrong_keys.sweep();
     }
 }
 
@@ -190,5 +218,21 @@ mod tests {
         assert!(tight.request("2001:db8::1".parse().unwrap()).is_ok());
         assert!(tight.request("2001:db8::2".parse().unwrap()).is_err());
         assert!(tight.request("2001:db8:0:1::1".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn other_settings_count_from_now_on_and_equal_ones_forget_nothing() {
+        let tight = LimitSettings {
+            per_second: 1,
+            burst: 1,
+            ..Default::default()
+        };
+        let limits = Limits::new(&tight);
+        let source = IpAddr::from([192, 0, 2, 1]);
+        assert!(limits.request(source).is_ok());
+        limits.replace(&tight);
+        assert!(limits.request(source).is_err());
+        limits.replace(&LimitSettings::off());
+        assert!((0..100).all(|_| limits.request(source).is_ok()));
     }
 }

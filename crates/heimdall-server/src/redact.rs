@@ -59,6 +59,12 @@ impl Redaction {
     }
 }
 
+/// A path as it may be logged where no pattern is known: without its query, and with a hash for what looks like a
+/// secret.
+pub fn redact_path(path: &str) -> Cow<'_, str> {
+    Redaction::default().path(path)
+}
+
 fn matches_at(pattern: &[Box<str>], segments: &[&str], at: usize) -> bool {
     pattern
         .iter()

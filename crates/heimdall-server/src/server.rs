@@ -8,9 +8,10 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, ResponseError, web};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
+use tokio::time::interval;
 
 use crate::tls::{Certificate, TlsSettings};
-use crate::{Edge, Problem};
+use crate::{Edge, LimitSettings, Limits, Problem};
 
 /// Where and how a service listens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -54,6 +55,15 @@ impl ListenSettings {
     }
 }
 
+/// Takes an address, and names it where that fails.
+///
+/// # Errors
+/// When it is taken or not ours.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address)
+        .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))
+}
+
 /// Starts listeners.
 #[derive(Debug, Clone, Copy)]
 pub struct Server;
@@ -69,12 +79,7 @@ impl Server {
     where
         F: FnOnce(&mut web::ServiceConfig) + Clone + Send + 'static,
     {
-        Self::listen(
-            TcpListener::bind(settings.address)?,
-            settings,
-            edge,
-            configure,
-        )
+        Self::listen(bind(settings.address)?, settings, edge, configure)
     }
 
     /// Like [`Server::bind`] on a listener that is bound already: for services whose settings hold their own address,
@@ -108,6 +113,8 @@ impl Server {
             edge
         };
         let limits = Arc::clone(edge.counters());
+        let swept = Arc::clone(&limits);
+        let watched = certificate.clone();
         let mut server = HttpServer::new(move || {
             let (edge, configure) = (edge.clone(), configure.clone());
             let around = edge.clone();
@@ -140,22 +147,35 @@ impl Server {
         let handle = server.handle();
         let served = tokio::spawn(server);
         let upkeep = tokio::spawn(async move {
-            let mut beat = tokio::time::interval(Duration::from_secs(30));
+            let (mut sweep, mut look) = (interval(SWEEP), interval(LOOK));
             loop {
-                beat.tick().await;
-                limits.sweep();
-                if let Some(Err(error)) = certificate.as_ref().map(|c| c.reload()) {
-                    tracing::error!(%error, "the certificate was not replaced");
+                tokio::select! {
+                    _ = sweep.tick() => swept.sweep(),
+                    _ = look.tick(), if watched.is_some() => look_again(watched.as_deref()),
                 }
             }
         });
         Ok(Running {
             address,
-            encrypted: settings.tls.is_some(),
+            limits,
+            certificate,
             handle,
             served,
             upkeep,
         })
+    }
+}
+
+const SWEEP: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_secs(1);
+
+fn look_again(certificate: Option<&Certificate>) {
+    match certificate.map(Certificate::reload) {
+        Some(Ok(true)) => tracing::info!("the certificate was replaced"),
+        Some(Err(error)) => {
+            tracing::error!(%error, "the certificate was not replaced, the old one stays");
+        }
+        _ => {}
     }
 }
 
@@ -177,7 +197,8 @@ fn connections(wanted: usize, workers: usize) -> usize {
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
-    encrypted: bool,
+    limits: Arc<Limits>,
+    certificate: Option<Arc<Certificate>>,
     handle: ServerHandle,
     served: JoinHandle<io::Result<()>>,
     upkeep: JoinHandle<()>,
@@ -193,9 +214,19 @@ impl Running {
     pub fn base_url(&self) -> String {
         format!(
             "{}://{}",
-            if self.encrypted { "https" } else { "http" },
+            if self.certificate.is_some() {
+                "https"
+            } else {
+                "http"
+            },
             self.address
         )
+    }
+
+    /// Counts by these limits from now on, and reads the certificate again if its files changed.
+    pub fn reload(&self, limits: &LimitSettings) {
+        self.limits.replace(limits);
+        look_again(self.certificate.as_deref());
     }
 
     /// Takes no new connection, lets running requests finish within the drain timeout, and ends.

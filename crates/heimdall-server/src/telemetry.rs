@@ -6,7 +6,9 @@ use std::time::Duration;
 use actix_web::http::{Method, StatusCode};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 /// How lines of the log look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -43,22 +45,59 @@ impl Default for LogSettings {
 /// # Errors
 /// A `level` that cannot be read.
 pub fn init(settings: &LogSettings) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&settings.level).map_err(|e| format!("log.level: {e}"))?;
-    let base = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    // `try_init` fails when the embedding program logs already; its choice stands.
-    let _ = match settings.format {
-        LogFormat::Json => base
+    let (filter, handle) =
+        reload::Layer::new(filter(&settings.level).map_err(|error| format!("log.level {error}"))?);
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines: Box<dyn Layer<Registry> + Send + Sync> = match settings.format {
+        LogFormat::Json => lines
             .json()
             .flatten_event(true)
             .with_current_span(false)
             .with_span_list(false)
-            .try_init(),
-        LogFormat::Text => base.compact().try_init(),
+            .with_filter(filter)
+            .boxed(),
+        LogFormat::Text => lines.compact().with_filter(filter).boxed(),
     };
+    // `try_init` fails when the embedding program logs already; its choice stands.
+    if tracing_subscriber::registry()
+        .with(lines)
+        .try_init()
+        .is_ok()
+    {
+        let _ = FILTER.set(handle);
+    }
     count();
     Ok(())
+}
+
+/// Whether these settings can be used.
+///
+/// # Errors
+/// A `level` that cannot be read.
+pub fn check(settings: &LogSettings) -> Result<(), String> {
+    filter(&settings.level).map(drop)
+}
+
+/// Logs at this level from now on, unless the embedding program decides that.
+///
+/// # Errors
+/// A `level` that cannot be read; then everything stays as it was.
+pub fn set_level(level: &str) -> Result<(), String> {
+    let filter = filter(level).map_err(|error| format!("log.level {error}"))?;
+    FILTER
+        .get()
+        .map_or(Ok(()), |handle| handle.reload(filter))
+        .map_err(|error| error.to_string())
+}
+
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+fn filter(level: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(level).map_err(|error| {
+        format!(
+            "must be a level (`error`, `warn`, `info`, `debug`, `trace`) or directives: {error}"
+        )
+    })
 }
 
 static METRICS: OnceLock<Option<PrometheusHandle>> = OnceLock::new();

@@ -1,5 +1,6 @@
 //! TLS for listeners: rustls with ring, key and certificate from PEM files that may be replaced while we run.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -53,7 +54,7 @@ pub fn provider() -> Arc<CryptoProvider> {
 pub struct Certificate {
     settings: TlsSettings,
     current: ArcSwap<CertifiedKey>,
-    read_at: ArcSwap<Option<SystemTime>>,
+    seen: ArcSwap<Seen>,
 }
 
 impl Certificate {
@@ -62,27 +63,27 @@ impl Certificate {
     /// # Errors
     /// A file that cannot be read, or two that do not fit together.
     pub fn open(settings: &TlsSettings) -> Result<Arc<Self>, TlsError> {
-        let read_at = newest(settings);
+        let seen = look(settings);
         let current = ArcSwap::from_pointee(load(settings)?);
         Ok(Arc::new(Self {
             settings: settings.clone(),
             current,
-            read_at: ArcSwap::from_pointee(read_at),
+            seen: ArcSwap::from_pointee(seen),
         }))
     }
 
-    /// Reads the files again if one is newer than at the last reading; tells whether they were. On an error the old
-    /// certificate stays.
+    /// Reads the files again if one is another than at the last look; tells whether they were. On an error the old
+    /// certificate stays, and the files are read again only when they change again.
     ///
     /// # Errors
     /// As [`Certificate::open`].
     pub fn reload(&self) -> Result<bool, TlsError> {
-        let newest = newest(&self.settings);
-        if newest == **self.read_at.load() {
+        let now = look(&self.settings);
+        if now == **self.seen.load() {
             return Ok(false);
         }
+        self.seen.store(Arc::new(now));
         self.current.store(Arc::new(load(&self.settings)?));
-        self.read_at.store(Arc::new(newest));
         Ok(true)
     }
 
@@ -106,9 +107,15 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-fn newest(settings: &TlsSettings) -> Option<SystemTime> {
-    let changed = |path: &Path| std::fs::metadata(path).and_then(|m| m.modified()).ok();
-    changed(&settings.cert).max(changed(&settings.key))
+// What tells one version of the two files from the next. A file that is moved into place may be older than the one
+// before, so its time alone is not enough.
+type Seen = [Option<(SystemTime, u64, u64)>; 2];
+
+fn look(settings: &TlsSettings) -> Seen {
+    [&settings.cert, &settings.key].map(|path| {
+        let about = std::fs::metadata(path).ok()?;
+        Some((about.modified().ok()?, about.len(), about.ino()))
+    })
 }
 
 fn load(settings: &TlsSettings) -> Result<CertifiedKey, TlsError> {
@@ -143,12 +150,17 @@ mod tests {
         assert!(!certificate.reload().unwrap());
         let before = certificate.current.load_full();
         std::fs::write(&settings.cert, "rubbish").unwrap();
-        std::fs::File::open(&settings.cert)
-            .unwrap()
-            .set_modified(SystemTime::now() + std::time::Duration::from_secs(5))
-            .unwrap();
         assert!(certificate.reload().is_err());
         assert!(Arc::ptr_eq(&before, &certificate.current.load_full()));
+        assert!(!certificate.reload().unwrap(), "once is enough to say so");
+        // Moved into place, and older than what was there.
+        let draft = folder.join("draft.pem");
+        std::fs::write(&draft, made.cert.pem()).unwrap();
+        let old = std::fs::File::options().write(true).open(&draft).unwrap();
+        old.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        std::fs::rename(&draft, &settings.cert).unwrap();
+        assert!(certificate.reload().unwrap());
+        assert!(!Arc::ptr_eq(&before, &certificate.current.load_full()));
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

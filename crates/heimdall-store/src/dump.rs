@@ -117,6 +117,7 @@ fn fence(c: &mut Conn<'_>, now: Timestamp) -> JobResult<()> {
             query!(c => c.batch_execute(sql))?;
         }
     }
+    void_tokens(c, now)?;
     let restored = documents::find(c, "", "restored")?;
     let body = serde_json::json!({ "at": now.to_rfc3339() }).to_string();
     documents::put(
@@ -141,6 +142,39 @@ fn fence(c: &mut Conn<'_>, now: Timestamp) -> JobResult<()> {
             ..Journal::default()
         },
     )
+}
+
+/// Tokens and links of before are over: what was revoked or used up meanwhile is forgotten, so none can be trusted.
+fn void_tokens(c: &mut Conn<'_>, now: Timestamp) -> JobResult<()> {
+    use diesel::connection::SimpleConnection as _;
+    let millis = now.millis();
+    let postgres = matches!(c.db, crate::conn::Db::Postgres(_));
+    for (table, member, only) in [
+        ("users", "tokens_after", ""),
+        ("credentials", "tokens_after", ""),
+        ("settings", "links_after", " WHERE key = 'portal'"),
+    ] {
+        let body = if postgres {
+            format!("jsonb_set(body::jsonb, '{{{member}}}', to_jsonb({millis}::bigint))::text")
+        } else {
+            format!("json_set(body, '$.{member}', {millis})")
+        };
+        query!(c => c.batch_execute(&format!("UPDATE {table} SET body = {body}{only}")))?;
+    }
+    // Proxies that went on running have heard of more changes than the backup knows: numbers go on far behind those.
+    let mut sql = "UPDATE apps SET last_note = last_note + 1000000000;".to_owned();
+    for (kind, table) in [("user", "users"), ("client", "credentials")] {
+        sql.push_str(&format!(
+            "INSERT INTO change_notes (app_id, kind, subject, seq, at) \
+             SELECT s.app_id, '{kind}', s.id, a.last_note + ROW_NUMBER() OVER (PARTITION BY s.app_id ORDER BY s.id), \
+             {millis} FROM {table} s JOIN apps a ON a.app_id = s.app_id WHERE true \
+             ON CONFLICT (app_id, kind, subject) DO UPDATE SET seq = excluded.seq, at = excluded.at; \
+             UPDATE apps SET last_note = (SELECT MAX(n.seq) FROM change_notes n WHERE n.app_id = apps.app_id) \
+             WHERE EXISTS (SELECT 1 FROM {table} s WHERE s.app_id = apps.app_id);"
+        ));
+    }
+    query!(c => c.batch_execute(&sql))?;
+    Ok(())
 }
 
 fn create(path: &Path) -> std::io::Result<File> {

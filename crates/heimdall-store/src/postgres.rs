@@ -7,6 +7,7 @@ mod roles;
 mod session;
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -53,6 +54,7 @@ impl BlockOn for ThreadRuntime {
 pub(crate) struct Postgres {
     read: Option<SyncSender<Box<dyn Job>>>,
     write: Option<SyncSender<Box<dyn Job>>>,
+    hears: Arc<AtomicBool>,
     closing: watch::Sender<bool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -98,16 +100,23 @@ impl Postgres {
                 chainer::run(&server, &poke, &closed)
             })?);
         }
-        let signals = signals.clone();
+        let (signals, hears) = (signals.clone(), Arc::<AtomicBool>::default());
+        let told = Arc::clone(&hears);
         threads.push(spawn("store-listener", move || {
-            listener::run(&server, &signals, closed)
+            listener::run(&server, &signals, &told, closed)
         })?);
         Ok(Self {
+            hears,
             read: Some(read),
             write,
             closing,
             threads,
         })
+    }
+
+    /// Whether what others commit is heard of at this moment.
+    pub(crate) fn hears(&self) -> bool {
+        self.hears.load(Ordering::Relaxed)
     }
 
     pub(crate) fn read(&self, job: Box<dyn Job>) -> Result<(), Fault> {

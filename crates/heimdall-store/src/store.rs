@@ -124,6 +124,15 @@ impl Store {
             .await
     }
 
+    /// Whether what others commit is heard of at this moment: for readiness. While it is not, receivers of
+    /// [`Store::subscribe`] are told every second that what they keep may be old.
+    pub fn hears(&self) -> bool {
+        match &self.inner.backend {
+            Backend::Sqlite(_) => true,
+            Backend::Postgres(postgres) => postgres.hears(),
+        }
+    }
+
     pub(crate) fn root_key(&self) -> Option<Arc<RootKey>> {
         self.inner.root_key.clone()
     }

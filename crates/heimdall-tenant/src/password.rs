@@ -1,4 +1,4 @@
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use heimdall_token::crypto;
 use heimdall_types::{Rng, Timestamp};
 
@@ -107,12 +107,18 @@ impl Hasher {
         };
         let params = Params::new(memory, passes, lanes, Some(HASH_BYTES)).map_err(failed)?;
         let mut out = [0u8; HASH_BYTES];
+        let mut blocks = Vec::with_capacity(params.block_count().max(GIVEN_BACK));
+        blocks.resize(params.block_count(), Block::default());
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into(password.as_bytes(), salt, &mut out)
+            .hash_password_into_with_memory(password.as_bytes(), salt, &mut out, &mut blocks)
             .map_err(failed)?;
         Ok(out)
     }
 }
+
+/// Blocks of 1 KiB that are asked for at least, though not touched. The allocator of glibc keeps what is smaller than
+/// 32 MiB once it was freed, for each thread that ever checked a password; larger pieces go back to the system at once.
+const GIVEN_BACK: usize = 33 * 1024;
 
 struct Stored {
     memory_kib: u32,

@@ -1,4 +1,7 @@
+use std::net::SocketAddr;
+
 use actix_web::{HttpRequest, HttpResponse, web};
+use heimdall_server::ListenSettings;
 use serde_json::{Value, json};
 
 /// The upstream of the example: answers what it was asked, so that a newcomer sees what the proxy sends on.
@@ -20,4 +23,12 @@ async fn echo(request: HttpRequest, body: web::Bytes) -> HttpResponse {
         "headers": headers,
         "body": String::from_utf8_lossy(&body),
     }))
+}
+
+/// One thread on a free port of loopback.
+pub(super) fn listening() -> ListenSettings {
+    ListenSettings {
+        workers: 1,
+        ..ListenSettings::at(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
 }

@@ -1,7 +1,7 @@
 //! The example's proxy: rules that anyone can read and change, and the changes of authorisation of this very process.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use heimdall_tenant::{Caller, Tenants};
 use heimdall_token::{Algorithm, SigningKey, crypto};
 use heimdall_transport::HttpClient;
 use heimdall_types::{Clock, Rng};
+use serde_json::{Map, Value};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{Failure, folder};
@@ -81,30 +82,50 @@ pub(super) struct Around<'a> {
     pub(super) upstream: &'a str,
     /// The example's App: naming it lets its changes be heard of before the first token comes.
     pub(super) app: Option<&'a str>,
+    /// The operator's own configuration instead of the example's.
+    pub(super) section: Option<&'a Map<String, Value>>,
     pub(super) tenants: Tenants,
     pub(super) store: Arc<Store>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) rng: Arc<dyn Rng>,
 }
 
-/// Writes the example's configuration and rules, and starts the proxy on them.
+/// Writes the configuration that the proxy reads, at the start and again before it reads it again.
+pub(super) fn write_section(
+    folder: &Path,
+    section: &Map<String, Value>,
+) -> Result<PathBuf, Failure> {
+    let config = folder::make(&folder.join("proxy"))?.join("heimdall.yaml");
+    // JSON is YAML.
+    let text = serde_json::to_string_pretty(section)?;
+    folder::write_private(&config, format!("{text}\n").as_bytes())?;
+    Ok(config)
+}
+
+fn write_example(around: &Around<'_>) -> Result<PathBuf, Failure> {
+    let home = folder::make(&around.folder.join("proxy"))?;
+    let key = home.join("signer.pem");
+    if !key.exists() {
+        let made = SigningKey::generate(Algorithm::Es256)?;
+        folder::write_private(&key, pem(&made).as_bytes())?;
+    }
+    let (rules, config) = (home.join("rules.yaml"), home.join("heimdall.yaml"));
+    folder::write_private(&rules, rule_set(around.upstream).as_bytes())?;
+    folder::write_private(&config, configuration(&key, &rules, around.app).as_bytes())?;
+    Ok(config)
+}
+
+/// Starts the proxy on the section of the common file, or on the example's configuration and rules.
 pub(super) async fn start(
     around: Around<'_>,
     service: SocketAddr,
     management: SocketAddr,
 ) -> Result<Running, Failure> {
-    let home = folder::make(&around.folder.join("proxy"))?;
-    let key = home.join("signer.pem");
-    if !key.exists() {
-        folder::write_private(
-            &key,
-            pem(&SigningKey::generate(Algorithm::Es256)?).as_bytes(),
-        )?;
-    }
-    let (rules, config) = (home.join("rules.yaml"), home.join("heimdall.yaml"));
-    folder::write_private(&rules, rule_set(around.upstream).as_bytes())?;
-    folder::write_private(&config, configuration(&key, &rules, around.app).as_bytes())?;
-    let authorities = std::env::var_os("SSL_CERT_FILE").map(std::path::PathBuf::from);
+    let config = match around.section {
+        Some(section) => write_section(around.folder, section)?,
+        None => write_example(&around)?,
+    };
+    let authorities = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
     let tls = heimdall_transport::tls::client_config(authorities.as_deref())?;
     let source = InProcess {
         api: around.api.to_owned(),

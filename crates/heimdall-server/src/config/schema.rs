@@ -58,7 +58,17 @@ fn write_object(out: &mut String, root: &Value, node: &Value, defaults: &Value, 
             out.push_str(&format!("# {indent}# {line}\n"));
         }
         let default = defaults.get(name).unwrap_or(&Value::Null);
-        if target.get("properties").is_some() {
+        if target.get("properties").is_some() && default.is_null() {
+            // Left out by default, and some of its keys have no default at all: shown, but not to be switched on whole.
+            out.push_str(&format!("# {indent}{name}: null\n"));
+            let mut keys = String::new();
+            write_object(&mut keys, root, target, default, depth + 1);
+            let inner = format!("# {indent}");
+            for line in keys.lines() {
+                let line = line.strip_prefix(&inner).unwrap_or(line);
+                out.push_str(&format!("# {indent}# {}\n", line.replace(": null", ": …")));
+            }
+        } else if target.get("properties").is_some() {
             out.push_str(&format!("# {indent}{name}:\n"));
             write_object(out, root, target, default, depth + 1);
         } else {
@@ -99,6 +109,8 @@ mod tests {
         limits: LimitSettings,
         /// A name.
         name: Option<String>,
+        /// Key and certificate.
+        tls: Option<crate::tls::TlsSettings>,
     }
 
     #[test]
@@ -111,10 +123,14 @@ mod tests {
         let example = example(&schema, &serde_json::to_value(Settings::default()).unwrap());
         assert!(example.contains("# limits:\n"), "{example}");
         assert!(example.contains("#   burst: 200\n"), "{example}");
+        assert!(
+            example.contains("# tls: null\n# #   # PEM file"),
+            "{example}"
+        );
         let switched_on = example.replace("# ", "");
         let lines = switched_on
             .lines()
-            .filter(|line| line.contains(':') || line.is_empty());
+            .filter(|line| !line.contains('…') && (line.contains(':') || line.is_empty()));
         let text = lines.collect::<Vec<_>>().join("\n");
         assert_eq!(
             serde_saphyr::from_str::<Value>(&text).unwrap()["limits"]["burst"],

@@ -46,6 +46,11 @@ impl Server {
             .parse()
             .map_err(|error: tokio_postgres::Error| OpenError::Url(error.to_string()))?;
         config.connect_timeout(CONNECT_TIMEOUT);
+        // A server that vanished without a word must not leave us waiting for changes that never come.
+        config
+            .keepalives_idle(Duration::from_secs(5))
+            .keepalives_interval(Duration::from_secs(2))
+            .keepalives_retries(3);
         if config.get_application_name().is_none() {
             config.application_name("heimdall");
         }

@@ -1,5 +1,6 @@
 //! Tells other instances what was committed, and hears it from them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -58,25 +59,34 @@ fn text(from: u64, committed: &[Committed]) -> Option<String> {
         .or_else(|| text(vec![Committed::all()]))
 }
 
-/// Runs until the store closes. After a loss whatever is kept in memory may be old, and everyone is told so.
+const TRIES_A_SECOND: u32 = 5;
+
+/// Runs until the store closes; `hears` says whether changes of others arrive. As long as they do not, whatever is
+/// kept in memory may be old, and everyone is told so every second.
 pub(super) fn run(
     server: &Server,
     signals: &broadcast::Sender<Committed>,
+    hears: &AtomicBool,
     mut closed: watch::Receiver<bool>,
 ) {
-    let mut first = true;
+    let mut tries: u32 = 0;
     while !*closed.borrow() {
         if let Ok(mut conn) = server.connect()
             && conn.batch_execute("LISTEN heimdall").is_ok()
         {
-            if !std::mem::take(&mut first) {
-                let _ = signals.send(Committed::all());
-            }
+            hears.store(true, Ordering::Relaxed);
+            let _ = signals.send(Committed::all());
             ThreadRuntime.block_on(listen(&mut conn, signals, &mut closed));
+            hears.store(false, Ordering::Relaxed);
+            tries = 0;
         }
+        if tries.is_multiple_of(TRIES_A_SECOND) {
+            let _ = signals.send(Committed::all());
+        }
+        tries = tries.wrapping_add(1);
         ThreadRuntime.block_on(async {
             let _ = tokio::time::timeout(
-                Duration::from_millis(200),
+                Duration::from_secs(1) / TRIES_A_SECOND,
                 closed.wait_for(|closed| *closed),
             )
             .await;
