@@ -137,6 +137,22 @@ impl Approvals {
         requester: Requester,
         ask: Ask,
     ) -> Result<Request, ApprovalError> {
+        // The number of a session is drawn: now and then another request has it already, and another one is drawn.
+        for _ in 0..RETRIES {
+            match self.ask_once(app, requester.clone(), ask.clone()).await {
+                Err(ApprovalError::Fault(Fault::Conflict)) => {}
+                outcome => return outcome,
+            }
+        }
+        Err(Fault::Conflict.into())
+    }
+
+    async fn ask_once(
+        &self,
+        app: &AppId,
+        requester: Requester,
+        ask: Ask,
+    ) -> Result<Request, ApprovalError> {
         let roles = self.check(app, &ask).await?;
         let now = self.clock.now();
         let children = roles.iter().map(|role| StepDefinition {
