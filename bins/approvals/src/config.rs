@@ -1,5 +1,7 @@
 //! The settings of `heimdall-approvals`: its part of the common file.
 
+mod accounts;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -12,6 +14,8 @@ use heimdall_server::{Cidr, LimitSettings, ListenSettings};
 use heimdall_types::Secret;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+
+pub use accounts::{Accounts, Claims, Kind, MailConfirmation, Older, OlderClaims, Provider};
 
 /// One file for all binaries; this one reads what is common, its own section, and from `api` who issues tokens.
 #[derive(Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -76,6 +80,12 @@ pub struct Approvals {
     /// Folder with own templates and languages for the pages.
     #[schema(value_type = Option<String>)]
     pub pages: Option<PathBuf>,
+    /// Accounts of approvers who belong to no App.
+    pub accounts: Accounts,
+    /// How links of mails are confirmed where a step says nothing: `auto`, `bound` or `challenge`.
+    pub mail_confirmation: MailConfirmation,
+    /// Links of an older system.
+    pub legacy: Older,
 }
 
 impl Default for Smtp {
@@ -133,6 +143,9 @@ impl Default for Approvals {
             tls: None,
             trusted_proxies: Vec::new(),
             pages: None,
+            accounts: Accounts::default(),
+            mail_confirmation: MailConfirmation::default(),
+            legacy: Older::default(),
         }
     }
 }

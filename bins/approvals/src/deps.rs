@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use heimdall_approval::accounts::{Accounts, Foundation, ProviderSettingsError};
 use heimdall_approval::workflows::Workflows;
 use heimdall_approval::{Approvals, Portals};
 use heimdall_server::{Csrf, Pages, PagesError};
@@ -8,8 +9,10 @@ use heimdall_store::Store;
 use heimdall_tenant::Tenants;
 use heimdall_token::{RootKey, crypto};
 use heimdall_types::{Clock, Rng, Secret};
+use thiserror::Error;
 
 use crate::conditions::CelConditions;
+use crate::external::{External, Hashing, Legacy};
 use crate::role_book::Roles;
 use crate::scanners::Scanners;
 
@@ -24,6 +27,10 @@ pub struct Deps {
     pub portals: Portals,
     /// Approvals that programs open.
     pub workflows: Workflows,
+    /// Accounts of external approvers.
+    pub accounts: Accounts,
+    /// The older system whose mail links are still believed.
+    pub(crate) legacy: Option<Arc<Legacy>>,
     /// Who opens every link of a mail.
     pub(crate) scanners: Arc<Scanners>,
     /// The database, for users and signals.
@@ -71,6 +78,20 @@ pub struct Assembly {
     pub mailbox: Option<PathBuf>,
     /// An operator's own templates and messages.
     pub overrides: Option<PathBuf>,
+    /// How people without an App are known.
+    pub external: External,
+}
+
+/// Why the service cannot be put together.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AssemblyError {
+    /// A template or message file of the operator is wrong.
+    #[error(transparent)]
+    Pages(#[from] PagesError),
+    /// A log-in provider cannot be used.
+    #[error(transparent)]
+    Provider(#[from] ProviderSettingsError),
 }
 
 impl std::fmt::Debug for Assembly {
@@ -84,8 +105,8 @@ impl std::fmt::Debug for Assembly {
 /// Wires the engine to the store.
 ///
 /// # Errors
-/// When a template or message file of the operator is wrong.
-pub fn assemble(from: Assembly) -> Result<Deps, PagesError> {
+/// When a template or message file of the operator is wrong, or a log-in provider cannot be used.
+pub fn assemble(from: Assembly) -> Result<Deps, AssemblyError> {
     let Assembly {
         tenants,
         store,
@@ -95,6 +116,7 @@ pub fn assemble(from: Assembly) -> Result<Deps, PagesError> {
         base_url,
         mailbox,
         overrides,
+        external,
     } = from;
     let roles = Arc::new(Roles::new(tenants.clone(), store.clone()));
     let approvals = Approvals::new(
@@ -115,7 +137,21 @@ pub fn assemble(from: Assembly) -> Result<Deps, PagesError> {
         root_key.clone(),
         clock.clone(),
         rng.clone(),
-    );
+    )
+    .confirming(external.confirmation);
+    let approvals = approvals.knowing(workflows.clone());
+    let foundation = Foundation {
+        book: store.clone(),
+        desk: store.clone(),
+        passwords: Arc::new(Hashing(external.passwords)),
+        http: external.http,
+        approvals: approvals.clone(),
+        root_key: root_key.clone(),
+        clock: clock.clone(),
+        rng: rng.clone(),
+        base_url: base_url.clone(),
+    };
+    let accounts = Accounts::new(foundation, external.providers)?;
     Ok(Deps {
         csrf: Csrf::new(&Secret::new(crypto::hex(
             root_key.derive("portal-csrf").as_slice(),
@@ -123,7 +159,9 @@ pub fn assemble(from: Assembly) -> Result<Deps, PagesError> {
         pages: crate::pages::build(overrides)?,
         root_key: Arc::new(root_key),
         tenants,
-        approvals: approvals.knowing(workflows.clone()),
+        approvals,
+        accounts,
+        legacy: external.legacy.map(Arc::new),
         workflows,
         scanners: Arc::default(),
         portals,

@@ -2,9 +2,11 @@
 //!
 //! [`app`] adds every route to an actix-web application; [`Workers`] sends the mails and ends what ends by itself.
 
+mod account;
 mod conditions;
 pub mod config;
 mod deps;
+mod external;
 mod idempotent;
 mod listing;
 mod opaque;
@@ -23,7 +25,8 @@ use actix_web::middleware::from_fn;
 use actix_web::web;
 use heimdall_server::{Edge, Health, LimitSettings, Limits, Redaction, Sources, assets};
 
-pub use deps::{Assembly, Deps, assemble};
+pub use deps::{Assembly, AssemblyError, Deps, assemble};
+pub use external::{External, Legacy};
 pub use smtp::StoredMailer;
 pub use start::{Service, start};
 pub use workers::{Workers, mailer};

@@ -1,5 +1,6 @@
 //! The portal's pages, a file a page.
 
+mod account;
 mod external;
 mod history;
 mod home;
@@ -30,6 +31,7 @@ pub(crate) type PageAnswer = Result<HttpResponse, Problem>;
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     for routes in [
+        account::routes,
         signin::routes,
         home::routes,
         request_new::routes,
@@ -67,6 +69,13 @@ macro_rules! embedded {
 pub(crate) fn build(folder: Option<PathBuf>) -> Result<Pages, PagesError> {
     embedded!(
         Pages::builder(),
+        "account-activate.html",
+        "account-delete.html",
+        "account-login.html",
+        "account-password.html",
+        "account-profile.html",
+        "account-tabs.html",
+        "account-told.html",
         "base.html",
         "error.html",
         "external-done.html",

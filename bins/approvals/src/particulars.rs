@@ -21,6 +21,9 @@ impl Particulars for RequestParticulars {
                 json!({"recipient": notice.recipient, "sent_at": self.0.clock.now().to_rfc3339()}),
             ));
         }
+        if notice.data.get("account_errand").is_some() {
+            return self.0.accounts.particulars(notice).await;
+        }
         if notice.data.get("request_id").is_none() {
             return self.0.workflows.particulars(notice).await;
         }

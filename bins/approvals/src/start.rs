@@ -12,7 +12,7 @@ use heimdall_tenant::Hasher;
 use heimdall_token::SystemRng;
 
 use crate::config::Settings;
-use crate::{Assembly, StoredMailer, Workers, app, assemble, edge, mailer};
+use crate::{Assembly, External, StoredMailer, Workers, app, assemble, edge, mailer};
 
 /// A service that runs.
 #[derive(Debug)]
@@ -66,11 +66,17 @@ pub async fn start(settings: &Settings) -> Result<Service, Box<dyn Error>> {
     let listener = bind(own.listen)?;
     let base_url = own.base_url(listener.local_addr()?);
     let (rng, clock) = (Arc::new(SystemRng), Arc::new(SystemClock));
+    let passwords = Arc::new(HashingPool::new(Hasher::default(), rng.clone()));
+    let external = External::new(passwords.clone())?.configured(
+        &own.accounts,
+        &own.legacy,
+        own.mail_confirmation,
+    )?;
     let outside = Outside {
         store: store.clone(),
         root_key: root_key.clone(),
         clock: clock.clone(),
-        passwords: Arc::new(HashingPool::new(Hasher::default(), rng.clone())),
+        passwords,
         rng: rng.clone(),
     };
     let options = Options {
@@ -92,6 +98,7 @@ pub async fn start(settings: &Settings) -> Result<Service, Box<dyn Error>> {
         // Only a try-out on this machine shows mails to whoever asks.
         mailbox: mailbox.filter(|_| own.listen.ip().is_loopback() && own.base_url.is_none()),
         overrides: own.pages.clone(),
+        external,
     })?;
     let host = base_url
         .split_once("://")

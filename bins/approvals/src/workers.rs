@@ -32,6 +32,7 @@ pub fn mailer(url: &Secret, from: &str) -> Result<Arc<dyn Mailer>, MailSettingsE
 
 /// Mails on their way at once: one slow server or recipient holds one of these places.
 const AT_ONCE: usize = 16;
+const TIDY: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_secs(1);
 
 impl Workers {
@@ -49,6 +50,7 @@ impl Workers {
         );
         tasks.spawn(send(deps.clone(), worker));
         tasks.spawn(tick(deps.clone()));
+        tasks.spawn(tidy(deps.clone()));
         Self(tasks)
     }
 
@@ -116,6 +118,19 @@ async fn tick(deps: Deps) {
             () = tokio::time::sleep(pause) => {}
             () = committed(&mut signals, |told| told.everything || !told.events.is_empty()) => {}
         }
+    }
+}
+
+// Forgets what is over, and finishes deletions of accounts that a crash cut off.
+async fn tidy(deps: Deps) {
+    loop {
+        if let Err(error) = deps.workflows.tidy().await {
+            tracing::warn!(%error, "what is over was not forgotten");
+        }
+        if let Err(error) = deps.accounts.tidy().await {
+            tracing::warn!(%error, "accounts were not tidied up");
+        }
+        tokio::time::sleep(TIDY).await;
     }
 }
 

@@ -990,8 +990,19 @@ impl Approvals {
         if events.is_empty() {
             return Ok(());
         }
+        let transition = self.moved(stored, events, now).await?;
+        self.settle_race(transition).await
+    }
+
+    // What follows when an approval moved without anybody's vote, with a request behind it or without.
+    async fn moved(
+        &self,
+        stored: Stored,
+        events: Vec<Event>,
+        now: Timestamp,
+    ) -> Result<Transition, ApprovalError> {
         let approval = events.iter().fold(stored.state, evolve);
-        let transition = match self.requests.request_of(&stored.app_id, &stored.id).await? {
+        match self.requests.request_of(&stored.app_id, &stored.id).await? {
             Some(mut request) => {
                 self.follow(
                     &mut request,
@@ -1001,7 +1012,7 @@ impl Approvals {
                     Actor::System,
                     now,
                 )
-                .await?
+                .await
             }
             None => {
                 let (app, rng) = (&stored.app_id, self.rng.as_ref());
@@ -1012,14 +1023,43 @@ impl Approvals {
                     now,
                     rng,
                 };
-                Transition {
+                Ok(Transition {
                     journal: chronicle.of(&events, &approval),
                     approval: Some(append(app, &stored.id, stored.version, &approval, events)),
                     ..Transition::default()
-                }
+                })
             }
-        };
-        self.settle_race(transition).await
+        }
+    }
+
+    /// Somebody is gone: their open seats of this approval close, and its steps are judged anew.
+    ///
+    /// # Errors
+    /// Storage.
+    pub async fn leave(
+        &self,
+        app: &AppId,
+        id: &ApprovalId,
+        who: &Identity,
+    ) -> Result<(), ApprovalError> {
+        for _ in 0..RETRIES {
+            let Some(stored) = self.store.approval(app, id).await? else {
+                return Ok(());
+            };
+            let (now, facts) = (self.clock.now(), self.facts_of(app, &stored.state).await?);
+            let command = Command::of(Person::default(), Intent::Leave(who.clone())).knowing(facts);
+            let events = match decide(&stored.state, &command, now) {
+                Ok(events) if !events.is_empty() => events,
+                // It has ended meanwhile.
+                _ => return Ok(()),
+            };
+            let transition = self.moved(stored, events, now).await?;
+            match self.store.apply(transition).await {
+                Err(Fault::Conflict) => {}
+                outcome => return outcome.map_err(Into::into),
+            }
+        }
+        Err(Fault::Conflict.into())
     }
 
     async fn tick_grant(&self, mut grant: Grant, now: Timestamp) -> Result<(), ApprovalError> {

@@ -1,7 +1,7 @@
 //! Small keyed documents of an App: API keys, definitions, groups, delegations, links, templates, applications.
 
 use async_trait::async_trait;
-use heimdall_types::{AppId, ApprovalId, Fault, Page, PageRequest};
+use heimdall_types::{AppId, ApprovalId, Fault, Page, PageRequest, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -32,6 +32,10 @@ pub enum RecordKind {
     Parked,
     /// The `jti` of an application token that was used.
     UsedToken,
+    /// A one-time value of a link's page that was used.
+    Nonce,
+    /// Wrong codes that were typed for a seat.
+    Challenge,
 }
 
 impl RecordKind {
@@ -48,6 +52,8 @@ impl RecordKind {
             Self::Jit => "jit",
             Self::Parked => "parked",
             Self::UsedToken => "used_token",
+            Self::Nonce => "nonce",
+            Self::Challenge => "challenge",
         }
     }
 }
@@ -67,6 +73,8 @@ pub struct Record {
     pub version: i64,
     /// The content.
     pub body: Value,
+    /// It may be forgotten then.
+    pub until: Option<Timestamp>,
 }
 
 impl Record {
@@ -88,7 +96,15 @@ impl Record {
             lookup: None,
             version: 0,
             body,
+            until: None,
         })
+    }
+
+    /// The same, to be forgotten at this moment.
+    #[must_use]
+    pub fn until(mut self, until: Timestamp) -> Self {
+        self.until = Some(until);
+        self
     }
 
     /// The same, found by `lookup` too.
@@ -156,6 +172,10 @@ pub trait Archive: Send + Sync {
         state: Option<&str>,
         page: &PageRequest,
     ) -> Result<Page<ApprovalId>, Fault>;
+    /// The App of an approval.
+    async fn app_of(&self, id: &ApprovalId) -> Result<Option<AppId>, Fault>;
+    /// Forgets records whose time was over at `now`.
+    async fn forget(&self, now: Timestamp) -> Result<(), Fault>;
     /// Everything that happened to an approval, in order.
     async fn log(&self, app: &AppId, id: &ApprovalId) -> Result<Vec<Event>, Fault>;
 }

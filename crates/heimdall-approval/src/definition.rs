@@ -224,6 +224,9 @@ pub struct StepDefinition {
     /// Whether a yes must be signed.
     #[serde(default)]
     pub signature: bool,
+    /// How a link of a mail is confirmed. Default: that of the installation.
+    #[serde(default)]
+    pub confirm: Option<Confirmation>,
     /// Hours until it times out, 1 to 8760.
     #[serde(default)]
     pub deadline_hours: Option<u32>,
@@ -262,6 +265,19 @@ pub struct StepDefinition {
     pub children: Vec<StepDefinition>,
 }
 
+/// How the page of a mail's link is confirmed. Some programs that look at mails open links, and some run scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confirmation {
+    /// The page's script posts by itself.
+    #[default]
+    Auto,
+    /// By itself only in a browser that this approver used before, else by one click.
+    Bound,
+    /// By a click and a code that stands in the mail.
+    Challenge,
+}
+
 /// A step, frozen into an approval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
@@ -285,6 +301,9 @@ pub struct Spec {
     pub comment: CommentRules,
     /// Whether a yes must be signed.
     pub signature: bool,
+    /// How a link of a mail is confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Confirmation>,
     /// Hours until it times out.
     pub deadline_hours: Option<u32>,
     /// What happens then.
@@ -353,7 +372,7 @@ impl Definition {
     }
 }
 
-const MEMBERS: [&str; 22] = [
+const MEMBERS: [&str; 23] = [
     "name",
     "type",
     "verb",
@@ -365,6 +384,7 @@ const MEMBERS: [&str; 22] = [
     "presence",
     "comment",
     "signature",
+    "confirm",
     "deadline_hours",
     "on_timeout",
     "escalate_to",
@@ -569,6 +589,7 @@ fn freeze(
         may_abstain: step.abstain.is_some(),
         comment: step.comment,
         signature: step.signature,
+        confirm: step.confirm,
         deadline_hours: step.deadline_hours,
         on_timeout: step.on_timeout,
         escalate_to: step.escalate_to.clone(),

@@ -25,6 +25,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod accounts;
 mod approvals;
 pub mod archive;
 mod chronicle;
@@ -49,7 +50,7 @@ pub use approvals::{Approvals, Ask, Decision, TIME_TO_DECIDE, Verdict};
 pub use command::{Action, Ballot, Channel, Command, Delegation, Facts, Intent, Level, Opening};
 pub use decide::{decide, next_due};
 pub use definition::{
-    AbstainMode, Approver, CommentRule, CommentRules, Definition, DefinitionError, FrozenStep,
+    AbstainMode, Approver, CommentRule, CommentRules, Confirmation, Definition, DefinitionError, FrozenStep,
     OnTimeout, Pass, Spec, StepDefinition, StepKind, Verb,
 };
 pub use error::ApprovalError;

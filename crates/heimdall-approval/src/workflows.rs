@@ -21,7 +21,7 @@ pub use jit::{
     Application, ApplicationKey, JitRequest, JitTemplate, NewJit, TemplateChange, TemplateKind,
 };
 pub use keys::{API_KEY_PREFIX, ApiKey, ApiKeyChange, ApiKeyInput, Privilege};
-pub use links::{Judgement, LinkEntry, Need, Ready};
+pub use links::{Answered, CodeVerdict, Judgement, LinkEntry, Need, Ready};
 pub use view::view;
 
 use crate::approvals::append;
@@ -29,7 +29,7 @@ use crate::archive::{Archive, Gone, Record, RecordKind};
 use crate::chronicle::Chronicle;
 use crate::command::{Ballot, Command, Facts, Intent, Opening};
 use crate::decide::decide;
-use crate::definition::{Approver, Definition, FrozenStep};
+use crate::definition::{Approver, Confirmation, Definition, FrozenStep};
 use crate::error::ApprovalError;
 use crate::event::Event;
 use crate::evolve::evolve;
@@ -97,6 +97,7 @@ pub struct Workflows {
     pub(crate) root: RootKey,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) confirm: Confirmation,
 }
 
 impl Workflows {
@@ -118,7 +119,31 @@ impl Workflows {
             root,
             clock,
             rng,
+            confirm: Confirmation::default(),
         }
+    }
+
+    /// The same, with this way of confirming links of mails where a step says nothing.
+    #[must_use]
+    pub fn confirming(mut self, confirm: Confirmation) -> Self {
+        self.confirm = confirm;
+        self
+    }
+
+    /// The App of an approval.
+    ///
+    /// # Errors
+    /// Storage.
+    pub async fn app_of(&self, id: &ApprovalId) -> Result<Option<AppId>, Fault> {
+        self.archive.app_of(id).await
+    }
+
+    /// Forgets parked links and used one-time values whose time is over.
+    ///
+    /// # Errors
+    /// Storage.
+    pub async fn tidy(&self) -> Result<(), Fault> {
+        self.archive.forget(self.clock.now()).await
     }
 
     /// Keeps a definition; the same name again makes its next version.
@@ -359,6 +384,20 @@ impl Workflows {
         person: &Person,
         ballot: Ballot,
     ) -> Result<State, ApprovalError> {
+        self.vote_with(app, id, step, person, ballot, Vec::new())
+            .await
+    }
+
+    /// Votes, together with records that stand or fall with the vote.
+    pub(crate) async fn vote_with(
+        &self,
+        app: &AppId,
+        id: &ApprovalId,
+        step: &str,
+        person: &Person,
+        ballot: Ballot,
+        records: Vec<Record>,
+    ) -> Result<State, ApprovalError> {
         let stored = self.approval(app, id).await?;
         let step = stored.state.step_of(step).ok_or(ApprovalError::NotFound)?;
         let actor = crate::approvals::actor_of(app, person);
@@ -366,7 +405,8 @@ impl Workflows {
             step: Some(step),
             ballot: Box::new(ballot),
         };
-        self.command(app, id, &actor, person.clone(), &intent).await
+        self.command_with(app, id, &actor, person.clone(), &intent, &records)
+            .await
     }
 
     /// Answers for a hook, or lets in (`pass`) or skips a step that is held.
@@ -401,6 +441,19 @@ impl Workflows {
         person: Person,
         intent: &Intent,
     ) -> Result<State, ApprovalError> {
+        self.command_with(app, id, actor, person, intent, &[])
+            .await
+    }
+
+    async fn command_with(
+        &self,
+        app: &AppId,
+        id: &ApprovalId,
+        actor: &Actor,
+        person: Person,
+        intent: &Intent,
+        records: &[Record],
+    ) -> Result<State, ApprovalError> {
         for _ in 0..RETRIES {
             let stored = self.approval(app, id).await?;
             let (frozen, data) = about(&stored.state);
@@ -410,7 +463,15 @@ impl Workflows {
             let events = decide(&stored.state, &command, now)?;
             let state = events.iter().fold(stored.state, evolve);
             match self
-                .apply(app, id, stored.version, actor, events, &state, Vec::new())
+                .apply(
+                    app,
+                    id,
+                    stored.version,
+                    actor,
+                    events,
+                    &state,
+                    records.to_vec(),
+                )
                 .await
             {
                 Err(Fault::Conflict) => {}

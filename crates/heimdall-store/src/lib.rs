@@ -67,6 +67,7 @@
 //! **Contract tests**: `async fn claim(store: Store)` in `tests/contract/slice.rs`, one line in `tests/contract.rs`;
 //! each runs on memory, on a SQLite file and on a private PostgreSQL.
 
+mod accounts;
 mod approval;
 mod audit;
 mod conn;

@@ -7,6 +7,8 @@
     reason = "a test that cannot go on must stop"
 )]
 
+#[path = "contract/accounts.rs"]
+mod accounts;
 #[path = "contract/approval.rs"]
 mod approval;
 #[path = "contract/foundation.rs"]
@@ -83,6 +85,9 @@ macro_rules! contract {
 }
 
 contract! {
+    accounts:
+        an_identity_has_one_account_and_an_account_one_identity_of_a_provider
+        what_is_pending_is_taken_by_one_of_many;
     approval:
         of_many_decisions_at_once_one_counts
         records_belong_to_one_app_and_names_are_taken_once

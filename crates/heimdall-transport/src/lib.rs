@@ -7,6 +7,8 @@ mod key_sets;
 mod mailbox;
 mod name_server;
 mod outward;
+#[cfg(feature = "accounts")]
+mod provider;
 mod smtp;
 pub mod tls;
 mod webhook;
@@ -14,6 +16,8 @@ mod webhook;
 #[cfg(feature = "pipeline")]
 pub use self::http::HttpClient;
 pub use key_sets::KeySets;
+#[cfg(feature = "accounts")]
+pub use provider::ProviderClient;
 pub use mailbox::{Mailbox, StoredMail, read_mail};
 pub use name_server::NameServer;
 pub use outward::Outward;

@@ -35,6 +35,11 @@ pub enum Actor {
         /// Id of the key's record, never the key.
         id: String,
     },
+    /// The owner of an external approver's account.
+    Account {
+        /// The account's id.
+        id: String,
+    },
     /// Somebody without an account, known by a mail address that received a link.
     Approver {
         /// The approver's opaque id.

@@ -8,9 +8,11 @@
     reason = "a test that is surprised fails at once"
 )]
 
+mod accounts;
 mod decide;
 mod links;
 mod pages;
 mod settings;
 mod stage;
+mod steps;
 mod workflows;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use heimdall_api::{HashingPool, Options, Outside};
-use heimdall_approvals::{Assembly, Deps, Workers, app, assemble, edge, mailer};
+use heimdall_approvals::{Assembly, Deps, External, Workers, app, assemble, edge, mailer};
 use heimdall_notifier::{Language, Messages};
 use heimdall_server::{LimitSettings, ListenSettings, Running, Server, Sources, SystemClock};
 use heimdall_store::Store;
@@ -85,14 +85,21 @@ static STAGES: AtomicU32 = AtomicU32::new(0);
 
 impl Stage {
     pub(crate) async fn new() -> Self {
+        Self::with(|external| external).await
+    }
+
+    /// A stage whose people without an App are known like this.
+    pub(crate) async fn with(external: impl FnOnce(External) -> External) -> Self {
         let rng = Arc::new(SystemRng);
         let (store, clock) = (Arc::new(Store::memory().unwrap()), Arc::new(SystemClock));
         let root_key = RootKey::generate(rng.as_ref());
+        let passwords = Arc::new(HashingPool::new(Hasher::weak(), rng.clone()));
+        let external = external(External::new(passwords.clone()).unwrap());
         let outside = Outside {
             store: store.clone(),
             root_key: root_key.clone(),
             clock: clock.clone(),
-            passwords: Arc::new(HashingPool::new(Hasher::weak(), rng.clone())),
+            passwords: passwords.clone(),
             rng: rng.clone(),
         };
         let tenants = heimdall_api::assemble(outside, Options::at("http://api.example"))
@@ -113,6 +120,7 @@ impl Stage {
             base_url: format!("http://{address}"),
             mailbox: Some(mails.clone()),
             overrides: None,
+            external,
         })
         .unwrap();
         let url = Secret::new(format!("file://{}", mails.display()));
@@ -314,6 +322,20 @@ impl Stage {
         panic!("no mail to {to} about {subject}");
     }
 
+    /// The texts of all mails to this address so far.
+    pub(crate) fn mails_to(&self, to: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.mails)
+            .into_iter()
+            .flatten()
+            .flatten();
+        entries
+            .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
+            .filter_map(|raw| heimdall_transport::read_mail(&raw))
+            .filter(|mail| mail.to == to)
+            .map(|mail| mail.text)
+            .collect()
+    }
+
     /// The token of the approver's mail about a request.
     pub(crate) async fn mail_token(&self) -> String {
         let text = self.mail(APPROVER, "asks for").await;
@@ -339,7 +361,7 @@ impl Stage {
     }
 }
 
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
@@ -357,10 +379,15 @@ fn parse(answer: &str) -> Reply {
         .next()
         .and_then(|line| line.split(' ').nth(1))
         .and_then(|code| code.parse().ok());
-    let headers: BTreeMap<String, String> = lines
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
-        .collect();
+    let mut headers: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+        let known = headers.entry(name.to_ascii_lowercase()).or_default();
+        // Only cookies come several times.
+        if !known.is_empty() {
+            known.push('\n');
+        }
+        known.push_str(value);
+    }
     let chunked = headers
         .get("transfer-encoding")
         .is_some_and(|coding| coding == "chunked");

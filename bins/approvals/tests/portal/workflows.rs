@@ -171,54 +171,6 @@ async fn a_key_does_what_its_privileges_say_and_only_in_its_app() {
 }
 
 #[actix_web::test]
-async fn an_api_link_asks_for_a_login_and_then_decides_at_once() {
-    let stage = Stage::new().await;
-    let key = key(&stage, "acme", &ALL).await;
-    let approval = open(&stage, &key, step(ADMIN)).await;
-    let approve = link(&stage, &key, &approval["id"], "approve").await;
-    let reject = link(&stage, &key, &approval["id"], "reject").await;
-
-    let sent = opened(&stage, &approve, "").await.expect(303);
-    let location = sent.header("location").to_owned();
-    assert!(
-        location.starts_with("/login?next=") && !location.contains("token"),
-        "{location}"
-    );
-    let parked = location.split("parked%3D").nth(1).unwrap().to_owned();
-
-    let outsider = stage.sign_in(REQUESTER).await;
-    opened(&stage, &approve, &outsider).await.expect(403);
-    assert_eq!(shown(&stage, &key, &approval["id"]).await["state"], "Open");
-
-    let cookie = stage.sign_in(ADMIN).await;
-    let done = opened(&stage, &format!("/step-action?parked={parked}"), &cookie)
-        .await
-        .expect(200);
-    assert!(done.text.contains("You approved"), "{}", done.text);
-    let after = shown(&stage, &key, &approval["id"]).await;
-    assert_eq!(
-        (
-            after["state"].as_str(),
-            after["steps"][0]["votes"][0]["channel"].as_str()
-        ),
-        (Some("Approved"), Some("api_link"))
-    );
-    opened(&stage, &format!("/step-action?parked={parked}"), &cookie)
-        .await
-        .expect(410);
-    let again = opened(&stage, &approve, &cookie).await.expect(200);
-    assert!(again.text.contains("You approved"));
-    opened(&stage, &reject, &outsider).await.expect(409);
-    assert_eq!(
-        shown(&stage, &key, &approval["id"]).await["steps"][0]["votes"]
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
-}
-
-#[actix_web::test]
 async fn a_mail_link_is_confirmed_by_a_post_and_looking_decides_nothing() {
     let stage = Stage::new().await;
     let key = key(&stage, "acme", &ALL).await;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use heimdall_api::{Foundation, HashingPool, Options, Outside, root_key};
-use heimdall_approvals::{Assembly, StoredMailer};
+use heimdall_approvals::{Assembly, External, StoredMailer};
 use heimdall_notifier::{Language, Messages};
 use heimdall_server::{Edge, Limits, ListenSettings, Running, Server, Sources, SystemClock, bind};
 use heimdall_tenant::Hasher;
@@ -43,12 +43,18 @@ impl Services {
         let api_url = settings.api.base_url(api.local_addr()?);
         let approvals_url = settings.approvals.base_url(approvals.local_addr()?);
 
+        let passwords = Arc::new(HashingPool::new(Hasher::default(), rng.clone()));
+        let external = External::new(passwords.clone())?.configured(
+            &settings.approvals.accounts,
+            &settings.approvals.legacy,
+            settings.approvals.mail_confirmation,
+        )?;
         let outside = Outside {
             store: store.clone(),
             root_key: root_key.clone(),
             clock: clock.clone(),
             rng: rng.clone(),
-            passwords: Arc::new(HashingPool::new(Hasher::default(), rng.clone())),
+            passwords,
         };
         let outward =
             heimdall_api::config::outward(settings.webhooks.allow_private, settings.resolver)?;
@@ -93,6 +99,7 @@ impl Services {
             base_url: approvals_url.clone(),
             mailbox,
             overrides: settings.approvals.pages.clone(),
+            external,
         };
         let approvals_deps = heimdall_approvals::assemble(from)?;
         let app = api_deps

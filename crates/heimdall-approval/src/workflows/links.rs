@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use heimdall_token::crypto;
-use heimdall_token::link::{ActionLink, LinkAction, Opened};
+use heimdall_token::link::{ActionLink, LegacyLink, LegacyNames, LinkAction};
 use heimdall_types::{AppId, ApprovalId, Fault, LinkId, Notice, StepId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Workflows;
+use crate::accounts::Visitor;
 use crate::archive::{Record, RecordKind};
 use crate::command::{Action, Ballot, Channel, Level};
 use crate::decide::decide;
-use crate::definition::{CommentRule, Spec, StepKind, Verb};
+use crate::definition::{CommentRule, Confirmation, Spec, StepKind, Verb};
 use crate::error::ApprovalError;
 use crate::event::Event;
 use crate::person::{Identity, Person};
@@ -25,6 +26,10 @@ const MAIL_AT_MOST: Duration = Duration::from_secs(7 * 86_400);
 /// A link waits so long for its reader to log in.
 const PARKED: Duration = Duration::from_secs(15 * 60);
 const MAIL_DEFAULT: Duration = Duration::from_secs(86_400);
+/// So many codes may be typed for a seat.
+const CODE_TRIES: u64 = 5;
+/// A used one-time value is remembered for longer than any page of it can be used.
+const NONCE_KEPT: Duration = Duration::from_secs(86_400);
 
 /// A link as the API gives it out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -85,6 +90,32 @@ pub struct Ready {
     pub need: Need,
     /// Who would vote.
     pub person: Person,
+    /// How a mail's link is confirmed, where the step says so.
+    pub confirm: Option<Confirmation>,
+}
+
+/// What a code from the mail was worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeVerdict {
+    /// It is the one.
+    Right,
+    /// It is not; so many tries are left.
+    Wrong(u32),
+    /// Too many wrong ones: the seat's links decide nothing any more.
+    Spent,
+}
+
+/// Somebody's answer to a link, as the page brought it.
+#[derive(Debug, Clone, Default)]
+pub struct Answered {
+    /// Why.
+    pub comment: Option<String>,
+    /// Indices of the chosen options.
+    pub options: Vec<u32>,
+    /// The signature.
+    pub signature: Option<Value>,
+    /// The one-time value of the page: it decides once.
+    pub nonce: Option<String>,
 }
 
 /// What a link that was opened is worth, in the order in which the cases are judged.
@@ -113,6 +144,8 @@ pub enum Judgement {
     Login,
     /// Whoever is logged in may not.
     NotEligible,
+    /// Whoever is logged in is known by no provider.
+    NotLinked,
     /// It can be followed.
     Ready(Box<Ready>),
 }
@@ -323,9 +356,13 @@ impl Workflows {
         {
             return Ok(None);
         }
-        let mut links = Vec::new();
+        let (mut links, mut code) = (Vec::new(), None);
         if let Some(seat) = seat.filter(|_| asks) {
             let now = self.clock.now();
+            if self.confirm_of(&step.spec) == Confirmation::Challenge {
+                let sub = seat.holder.opaque(app.as_str());
+                code = Some(self.code(&id, step_id, (state.epoch, step.activation), &sub));
+            }
             let until = step
                 .deadline
                 .unwrap_or(now.plus(MAIL_DEFAULT))
@@ -355,7 +392,7 @@ impl Workflows {
             "roles": [{ "name": opening.title, "description": step.spec.name }],
             "justification": step.spec.name, "resource": opening.external_url, "recipient": notice.recipient,
             "asked_at": state.opened_at.to_rfc3339(), "decide_until": step.deadline.or(state.deadline).map(Timestamp::to_rfc3339),
-            "actions": links,
+            "actions": links, "code": code,
         })))
     }
 
@@ -366,20 +403,155 @@ impl Workflows {
     pub async fn judge(
         &self,
         token: &str,
-        who: Option<&Person>,
+        who: Option<&Visitor>,
     ) -> Result<Judgement, ApprovalError> {
         let Ok(opened) = self.portals.open_action(token).await? else {
             return Ok(Judgement::Invalid);
         };
-        let expired = matches!(opened, Opened::Expired(_));
+        let expired = opened.is_expired();
         self.weigh(opened.into_inner(), expired, who).await
+    }
+
+    /// Judges a mail link of the older system: it counts as one of the step's present activation.
+    ///
+    /// # Errors
+    /// Storage.
+    pub async fn judge_legacy(
+        &self,
+        token: &str,
+        key: &[u8],
+        names: &LegacyNames,
+        who: Option<&Visitor>,
+    ) -> Result<Judgement, ApprovalError> {
+        let Ok(opened) = LegacyLink::open(token, key, names, self.clock.now()) else {
+            return Ok(Judgement::Invalid);
+        };
+        let expired = opened.is_expired();
+        let old = opened.into_inner();
+        let Ok(id) = old.approval_id.parse::<ApprovalId>() else {
+            return Ok(Judgement::Invalid);
+        };
+        let Some(app) = self.archive.app_of(&id).await? else {
+            return Ok(Judgement::Invalid);
+        };
+        let Some(stored) = self.store.approval(&app, &id).await? else {
+            return Ok(Judgement::Invalid);
+        };
+        let Some((index, step)) = stored
+            .state
+            .step_of(&old.step_id)
+            .and_then(|index| Some((index, stored.state.steps.get(index)?)))
+        else {
+            return Ok(Judgement::Invalid);
+        };
+        let events = self.archive.log(&app, &id).await?;
+        let named = |holder: &Identity| {
+            holder.opaque(app.as_str()) == old.user_id
+                || holder.as_str().strip_prefix("account:") == Some(&old.user_id)
+                || holder
+                    .address()
+                    .is_some_and(|address| address.eq_ignore_ascii_case(&old.user_id))
+        };
+        let Some(holder) = holders(&events, index).find(|holder| named(holder)) else {
+            return Ok(Judgement::Invalid);
+        };
+        let link = ActionLink {
+            iss: String::new(),
+            aud: String::new(),
+            // The older tokens have no id; one token is one link.
+            jti: format!("old.{}", crypto::sha256_hex(token.as_bytes())),
+            iat: 0,
+            exp: old.exp,
+            host_id: app.to_string(),
+            approval_id: id.to_string(),
+            step_id: old.step_id,
+            act_no: step.activation,
+            epoch: stored.state.epoch,
+            action: old.action,
+            login_required: false,
+            dig: stored.state.dig.to_string(),
+            sub: Some(holder.opaque(app.as_str())),
+        };
+        self.weigh(link, expired, who).await
+    }
+
+    fn confirm_of(&self, spec: &Spec) -> Confirmation {
+        spec.confirm.unwrap_or(self.confirm)
+    }
+
+    // Follows from the root key: the mail says it, the database does not hold it.
+    fn code(&self, id: &ApprovalId, step: &str, round: (u32, u32), sub: &str) -> String {
+        let text = format!("{id}/{step}/{}/{}/{sub}", round.0, round.1);
+        let key = self.root.derive("link-challenge");
+        let [a, b, c, d, ..] = crypto::hmac_sha256(key.as_slice(), text.as_bytes());
+        format!("{:06}", u32::from_be_bytes([a, b, c, d]) % 1_000_000)
+    }
+
+    /// Judges the code that was typed for a link of a mail, counting wrong ones.
+    ///
+    /// # Errors
+    /// Storage.
+    pub async fn check_code(
+        &self,
+        ready: &Ready,
+        given: &str,
+    ) -> Result<CodeVerdict, ApprovalError> {
+        let link = &ready.link;
+        let sub = link.sub.as_deref().unwrap_or_default();
+        let right = self.code(
+            &ready.approval,
+            &link.step_id,
+            (link.epoch, link.act_no),
+            sub,
+        );
+        let place = format!(
+            "{}/{}/{}/{}/{sub}",
+            ready.approval, link.step_id, link.epoch, link.act_no
+        );
+        let id = crypto::sha256_hex(place.as_bytes());
+        for _ in 0..super::RETRIES {
+            let known = self
+                .archive
+                .record(&ready.app_id, RecordKind::Challenge, &id)
+                .await?;
+            let tries = known
+                .as_ref()
+                .and_then(|record| record.body.get("tries"))
+                .and_then(Value::as_u64)
+                .unwrap_or_default();
+            if tries >= CODE_TRIES {
+                return Ok(CodeVerdict::Spent);
+            }
+            let body = json!({ "tries": tries + 1 });
+            let record = match known {
+                Some(record) => record.with(&body)?,
+                None => Record::new(&ready.app_id, RecordKind::Challenge, &id, &body)?
+                    .until(self.clock.now().plus(MAIL_AT_MOST)),
+            };
+            // Counted before it is compared, so that many at once get no more tries than one after the other.
+            match self.put(vec![record], heimdall_types::Journal::default()).await {
+                Err(Fault::Conflict | Fault::Duplicate(_)) => continue,
+                outcome => outcome?,
+            }
+            let digits: String = given.chars().filter(|c| !c.is_whitespace()).collect();
+            if crypto::constant_time_eq(digits.as_bytes(), right.as_bytes()) {
+                return Ok(CodeVerdict::Right);
+            }
+            let left = u32::try_from(CODE_TRIES - tries - 1).unwrap_or_default();
+            return Ok(if left == 0 {
+                CodeVerdict::Spent
+            } else {
+                CodeVerdict::Wrong(left)
+            });
+        }
+        Err(Fault::Conflict.into())
     }
 
     async fn weigh(
         &self,
         link: ActionLink,
         expired: bool,
-        who: Option<&Person>,
+        who: Option<&Visitor>,
     ) -> Result<Judgement, ApprovalError> {
         let (Ok(app), Ok(id), Some(action)) = (
             link.host_id.parse::<AppId>(),
@@ -405,14 +577,15 @@ impl Workflows {
                 holder.address().unwrap_or_default().to_owned(),
                 [holder],
             )),
-            None => who.cloned(),
+            None => who.map(|who| who.person.clone()),
         };
+        let linked = link.sub.is_some() || who.is_some_and(|who| who.linked);
         if let Some(vote) = used(&events, index, &link.jti) {
             let theirs = person
                 .as_ref()
                 .is_some_and(|person| person.same_as(&vote.actor));
             let foreign_session =
-                link.sub.is_some() && who.is_some_and(|who| !who.same_as(&vote.actor));
+                link.sub.is_some() && who.is_some_and(|who| !who.person.same_as(&vote.actor));
             if foreign_session {
                 return Ok(Judgement::NotYours);
             }
@@ -423,10 +596,14 @@ impl Workflows {
                 });
             }
         }
-        self.weigh_now(link, expired, &stored, index, action, person)
+        self.weigh_now(link, expired, &stored, index, action, person, linked)
             .await
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the cases of the order of judgement look at all of these"
+    )]
     async fn weigh_now(
         &self,
         link: ActionLink,
@@ -435,6 +612,7 @@ impl Workflows {
         index: usize,
         action: Action,
         person: Option<Person>,
+        linked: bool,
     ) -> Result<Judgement, ApprovalError> {
         let state = &stored.state;
         let Some(step) = state.steps.get(index) else {
@@ -465,6 +643,15 @@ impl Workflows {
         {
             return Ok(Judgement::Revoked);
         }
+        // Whoever deleted the account gave up the seat: links to it are revoked.
+        if let Some(sub) = link.sub.as_deref().filter(|_| current)
+            && step
+                .seats
+                .iter()
+                .any(|seat| seat.vacant && seat.holder.opaque(stored.app_id.as_str()) == sub)
+        {
+            return Ok(Judgement::Revoked);
+        }
         if !current || link.dig != *state.dig {
             return Ok(Judgement::Stale);
         }
@@ -474,6 +661,9 @@ impl Workflows {
         let Some(person) = person else {
             return Ok(Judgement::Login);
         };
+        if !linked {
+            return Ok(Judgement::NotLinked);
+        }
         let need = need(&step.spec, action);
         let (frozen, data) = super::about(state);
         let facts = self.facts(&stored.app_id, &frozen, &data).await?;
@@ -505,6 +695,7 @@ impl Workflows {
             need,
             person,
             link,
+            confirm: Some(self.confirm_of(&step.spec)),
         })))
     }
 
@@ -515,9 +706,7 @@ impl Workflows {
     pub async fn follow(
         &self,
         ready: &Ready,
-        comment: Option<String>,
-        options: Vec<u32>,
-        signature: Option<Value>,
+        answered: Answered,
     ) -> Result<State, ApprovalError> {
         let action = action_of(ready.link.action).ok_or(ApprovalError::NotFound)?;
         let mail = ready.link.sub.is_some();
@@ -527,28 +716,42 @@ impl Workflows {
             (Channel::ApiLink, Level::LoggedIn)
         };
         let ballot = Ballot {
-            options,
-            signature,
+            options: answered.options,
+            signature: answered.signature,
             link: Some(ready.link.jti.clone()),
             round: Some((ready.link.epoch, ready.link.act_no)),
             ..Ballot::new(action)
         };
-        let ballot = ballot.comment(comment).by(channel, level);
-        self.vote(
-            &ready.app_id,
-            &ready.approval,
-            &ready.link.step_id,
-            &ready.person,
-            ballot,
-        )
-        .await
+        let ballot = ballot.comment(answered.comment).by(channel, level);
+        let used = answered
+            .nonce
+            .map(|nonce| {
+                Record::new(&ready.app_id, RecordKind::Nonce, nonce, &json!({}))
+                    .map(|record| record.until(self.clock.now().plus(NONCE_KEPT)))
+            })
+            .transpose()?;
+        let voted = self
+            .vote_with(
+                &ready.app_id,
+                &ready.approval,
+                &ready.link.step_id,
+                &ready.person,
+                ballot,
+                used.into_iter().collect(),
+            )
+            .await;
+        match voted {
+            // The one-time value decided something already.
+            Err(ApprovalError::Fault(Fault::Duplicate(_))) => Err(ApprovalError::Forbidden),
+            outcome => outcome,
+        }
     }
 
-    /// Keeps a link while its reader logs in; gives the one-time handle.
+    /// Keeps a link while its reader logs in; gives the one-time handle, which only the same `browser` may use.
     ///
     /// # Errors
     /// Storage; `Corrupt` for a token that names no App.
-    pub async fn park(&self, token: &str) -> Result<String, Fault> {
+    pub async fn park(&self, token: &str, browser: &str) -> Result<String, Fault> {
         let app = ActionLink::peek(token).and_then(|peek| peek.host_id.parse::<AppId>().ok());
         let app = app.ok_or_else(|| Fault::Corrupt("a link without an App".to_owned()))?;
         let handle = crypto::random_token(self.rng.as_ref(), 24);
@@ -563,9 +766,10 @@ impl Workflows {
             &app,
             RecordKind::Parked,
             &id,
-            &json!({ "sealed": sealed, "until": until }),
+            &json!({ "sealed": sealed, "until": until, "browser": crypto::sha256_hex(browser.as_bytes()) }),
         )?
-        .found_by(&id);
+        .found_by(&id)
+        .until(until);
         self.put(vec![record], heimdall_types::Journal::default())
             .await?;
         Ok(handle)
@@ -575,11 +779,15 @@ impl Workflows {
     ///
     /// # Errors
     /// Storage.
-    pub async fn unpark(&self, handle: &str) -> Result<Option<String>, Fault> {
+    pub async fn unpark(&self, handle: &str, browser: &str) -> Result<Option<String>, Fault> {
         let id = crypto::sha256_hex(handle.as_bytes());
         let Some(record) = self.archive.found(RecordKind::Parked, &id).await? else {
             return Ok(None);
         };
+        let bound = record.body.get("browser").and_then(Value::as_str);
+        if bound != Some(crypto::sha256_hex(browser.as_bytes()).as_str()) {
+            return Ok(None);
+        }
         self.drop_record(
             &record.app_id,
             RecordKind::Parked,
@@ -667,7 +875,14 @@ fn inactive(state: &State, step: &Step, now: Timestamp) -> Option<&'static str> 
 
 /// The seat's holder whom a mail link names, in whatever round it was made for.
 fn holder_of(events: &[Event], step: usize, sub: &str, app: &AppId) -> Option<Identity> {
-    let seats = events.iter().filter_map(|event| match event {
+    holders(events, step)
+        .find(|holder| holder.opaque(app.as_str()) == sub)
+        .cloned()
+}
+
+/// Everybody who ever had a seat of a step.
+fn holders(events: &[Event], step: usize) -> impl Iterator<Item = &Identity> {
+    let seats = events.iter().filter_map(move |event| match event {
         Event::Activated {
             step: of, seats, ..
         }
@@ -677,10 +892,7 @@ fn holder_of(events: &[Event], step: usize, sub: &str, app: &AppId) -> Option<Id
         Event::Moderating { step: of, seat, .. } if *of == step => Some(std::slice::from_ref(seat)),
         _ => None,
     });
-    seats
-        .flatten()
-        .find(|holder| holder.opaque(app.as_str()) == sub)
-        .cloned()
+    seats.flatten()
 }
 
 fn used<'a>(events: &'a [Event], step: usize, jti: &str) -> Option<&'a Vote> {

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use diesel::prelude::*;
 use heimdall_approval::Event;
 use heimdall_approval::archive::{Archive, Gone, Record, RecordKind};
-use heimdall_types::{AppId, ApprovalId, Fault, Page, PageRequest};
+use heimdall_types::{AppId, ApprovalId, Fault, Page, PageRequest, Timestamp};
 
 use crate::conn::{Conn, JobResult, Named, Scope, one, query};
 use crate::schema::approval::{approval_events, approvals, requests};
@@ -17,6 +17,7 @@ struct Row {
     version: i64,
     lookup: Option<String>,
     body: String,
+    until: Option<i64>,
 }
 
 impl Row {
@@ -28,6 +29,7 @@ impl Row {
             lookup: self.lookup,
             version: self.version,
             body: serde_json::from_str(&self.body)?,
+            until: self.until.map(Timestamp::from_millis),
         })
     }
 }
@@ -38,6 +40,7 @@ pub(super) fn put(c: &mut Conn<'_>, record: &Record) -> JobResult<()> {
         records::version.eq(record.version + 1),
         records::lookup.eq(&record.lookup),
         records::body.eq(&body),
+        records::until.eq(record.until.map(Timestamp::millis)),
     );
     let (app, kind, id) = (
         record.app_id.as_str(),
@@ -159,6 +162,27 @@ impl Archive for Store {
             })?;
             let ids = rows.iter().map(|id| Ok(id.parse()?)).collect::<JobResult<Vec<ApprovalId>>>()?;
             Ok(Page::cut(ids, page.limit, ToString::to_string))
+        })
+        .await
+    }
+
+    async fn app_of(&self, id: &ApprovalId) -> Result<Option<AppId>, Fault> {
+        let id = id.clone();
+        self.read(Scope::System, move |c| {
+            let app: Option<String> = query!(c => approvals::table
+                .filter(approvals::id.eq(id.as_str()))
+                .select(approvals::app_id)
+                .first(c)
+                .optional())?;
+            Ok(app.map(|app| app.parse()).transpose()?)
+        })
+        .await
+    }
+
+    async fn forget(&self, now: Timestamp) -> Result<(), Fault> {
+        self.write(Scope::System, move |c| {
+            query!(c => diesel::delete(records::table.filter(records::until.le(now.millis()))).execute(c))?;
+            Ok(())
         })
         .await
     }

@@ -36,7 +36,8 @@ BEGIN
             -- Append-only: what a row says can never be changed, its links only by the chainer.
             EXECUTE 'GRANT SELECT, INSERT ON audit TO heimdall_app, heimdall_system';
             EXECUTE 'GRANT UPDATE (seq, prev_hash, chain_hash) ON audit TO heimdall_system';
-        ELSIF target.tab IN ('signing_keys', 'idempotency', 'audit_checkpoints', 'journal_head', 'admin_keys') THEN
+        ELSIF target.tab IN ('signing_keys', 'idempotency', 'audit_checkpoints', 'journal_head', 'admin_keys',
+                            'accounts', 'account_identities', 'account_sessions', 'account_errands', 'account_tries') THEN
             EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO heimdall_system', target.tab);
         ELSE
             EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO heimdall_app, heimdall_system', target.tab);

@@ -6,5 +6,6 @@ diesel::table! {
         version -> BigInt,
         lookup -> Nullable<Text>,
         body -> Text,
+        until -> Nullable<BigInt>,
     }
 }
