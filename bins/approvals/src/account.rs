@@ -24,9 +24,7 @@ pub(crate) async fn logged_in(
     request: &HttpRequest,
 ) -> Result<Option<LoggedIn>, Problem> {
     match cookie::read(request, SESSION, encrypted(deps)) {
-        Some(value) if !value.is_empty() => {
-            deps.accounts.session(&value).await.map_err(problem)
-        }
+        Some(value) if !value.is_empty() => deps.accounts.session(&value).await.map_err(problem),
         _ => Ok(None),
     }
 }

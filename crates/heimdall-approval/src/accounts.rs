@@ -29,7 +29,7 @@ pub use account::{
     Account, AccountSession, AccountState, Confirmed, Errand, Failures, Identified, OneTime,
     ProviderProfile,
 };
-pub use activation::{Activation, Activated, NewPerson};
+pub use activation::{Activated, Activation, NewPerson};
 pub use oauth::{Arrival, Begun, Callback};
 pub use provider::{
     AtlassianEndpoints, ClaimNames, OAuth2Endpoints, ProviderKind, ProviderSettings,
@@ -161,10 +161,12 @@ impl Accounts {
 
     /// The providers: id and name for people.
     pub fn providers(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .providers
-            .iter()
-            .map(|provider| (provider.settings.id.as_str(), provider.settings.name.as_str()))
+        self.0.providers.iter().map(|provider| {
+            (
+                provider.settings.id.as_str(),
+                provider.settings.name.as_str(),
+            )
+        })
     }
 
     /// A provider's name for people; its id for one that is configured no more.

@@ -50,8 +50,8 @@ pub use approvals::{Approvals, Ask, Decision, TIME_TO_DECIDE, Verdict};
 pub use command::{Action, Ballot, Channel, Command, Delegation, Facts, Intent, Level, Opening};
 pub use decide::{decide, next_due};
 pub use definition::{
-    AbstainMode, Approver, CommentRule, CommentRules, Confirmation, Definition, DefinitionError, FrozenStep,
-    OnTimeout, Pass, Spec, StepDefinition, StepKind, Verb,
+    AbstainMode, Approver, CommentRule, CommentRules, Confirmation, Definition, DefinitionError,
+    FrozenStep, OnTimeout, Pass, Spec, StepDefinition, StepKind, Verb,
 };
 pub use error::ApprovalError;
 pub use event::{Ending, Event};

@@ -441,8 +441,7 @@ impl Workflows {
         person: Person,
         intent: &Intent,
     ) -> Result<State, ApprovalError> {
-        self.command_with(app, id, actor, person, intent, &[])
-            .await
+        self.command_with(app, id, actor, person, intent, &[]).await
     }
 
     async fn command_with(

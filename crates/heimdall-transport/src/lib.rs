@@ -16,10 +16,10 @@ mod webhook;
 #[cfg(feature = "pipeline")]
 pub use self::http::HttpClient;
 pub use key_sets::KeySets;
-#[cfg(feature = "accounts")]
-pub use provider::ProviderClient;
 pub use mailbox::{Mailbox, StoredMail, read_mail};
 pub use name_server::NameServer;
 pub use outward::Outward;
+#[cfg(feature = "accounts")]
+pub use provider::ProviderClient;
 pub use smtp::{MailSettingsError, Smtp};
 pub use webhook::WebhookPoster;

@@ -36,7 +36,10 @@ impl ProviderClient {
         Self(Client::builder(TokioExecutor::new()).build(connector))
     }
 
-    async fn send(&self, request: ProviderRequest) -> Result<(http::HeaderMap, ProviderAnswer), Fault> {
+    async fn send(
+        &self,
+        request: ProviderRequest,
+    ) -> Result<(http::HeaderMap, ProviderAnswer), Fault> {
         let exchange = async {
             let (head, body) = self
                 .0
@@ -47,7 +50,9 @@ impl ProviderClient {
             let body = Limited::new(body, LARGEST_ANSWER)
                 .collect()
                 .await
-                .map_err(|_| Fault::Unavailable("the provider's answer broke off or is too large".into()))?
+                .map_err(|_| {
+                    Fault::Unavailable("the provider's answer broke off or is too large".into())
+                })?
                 .to_bytes()
                 .to_vec();
             let status = head.status.as_u16();
@@ -55,7 +60,11 @@ impl ProviderClient {
         };
         tokio::time::timeout(TIMEOUT, exchange)
             .await
-            .unwrap_or_else(|_| Err(Fault::Unavailable("the provider did not answer in time".into())))
+            .unwrap_or_else(|_| {
+                Err(Fault::Unavailable(
+                    "the provider did not answer in time".into(),
+                ))
+            })
     }
 }
 
@@ -63,7 +72,10 @@ fn build(request: ProviderRequest) -> Result<http::Request<Full<Bytes>>, Fault> 
     let mut built = http::Request::builder()
         .uri(&request.url)
         .header(http::header::ACCEPT, "application/json")
-        .header(http::header::USER_AGENT, concat!("heimdall/", env!("CARGO_PKG_VERSION")));
+        .header(
+            http::header::USER_AGENT,
+            concat!("heimdall/", env!("CARGO_PKG_VERSION")),
+        );
     if let Some(authorization) = &request.authorization {
         let mut value = http::HeaderValue::from_str(authorization.expose())
             .map_err(|_| Fault::Corrupt("a credential that no header can hold".into()))?;
@@ -101,7 +113,10 @@ impl JwksFetch for ProviderClient {
         };
         let (headers, answer) = self.send(request).await?;
         if answer.status != 200 {
-            return Err(Fault::Unavailable(format!("the key set answered {}", answer.status)));
+            return Err(Fault::Unavailable(format!(
+                "the key set answered {}",
+                answer.status
+            )));
         }
         let policy = headers
             .get(http::header::CACHE_CONTROL)

@@ -329,7 +329,7 @@ async fn vote(
     path: web::Path<(String, String)>,
     body: Json<NewVote>,
 ) -> Answer {
-    let (app, person, channel) = voter(&deps, &http).await?;
+    let (app, person, channel) = voter(&deps, &http, &path.0).await?;
     let id = own(&deps, &app, &path.0).await?;
     let given = body.0;
     let ballot = Ballot {
@@ -347,7 +347,11 @@ async fn vote(
 }
 
 // A user of the App, by token or by portal session; a session counts only from a page of our own.
-async fn voter(deps: &With, http: &HttpRequest) -> Result<(AppId, Person, Channel), Problem> {
+async fn voter(
+    deps: &With,
+    http: &HttpRequest,
+    approval: &str,
+) -> Result<(AppId, Person, Channel), Problem> {
     if let Some(heimdall_server::Authorization::Bearer(token)) =
         heimdall_server::Authorization::of(http)?
     {
@@ -372,6 +376,9 @@ async fn voter(deps: &With, http: &HttpRequest) -> Result<(AppId, Person, Channe
             Channel::Api,
         ));
     }
+    if let Some(found) = approver(deps, http, approval).await? {
+        return Ok(found);
+    }
     let viewer = Viewer::of(http)
         .await?
         .ok_or_else(|| Problem::unauthorized("sign in first"))?;
@@ -382,6 +389,35 @@ async fn voter(deps: &With, http: &HttpRequest) -> Result<(AppId, Person, Channe
         ));
     }
     Ok((viewer.app_id.clone(), viewer.person(), Channel::Inbox))
+}
+
+// The owner of an external account, in the App of the approval; as with links, only a linked one.
+async fn approver(
+    deps: &With,
+    http: &HttpRequest,
+    approval: &str,
+) -> Result<Option<(AppId, Person, Channel)>, Problem> {
+    if heimdall_server::Authorization::of(http)?.is_some() {
+        return Ok(None);
+    }
+    let Some(who) = crate::account::logged_in(deps, http).await? else {
+        return Ok(None);
+    };
+    if !same_origin(http) {
+        return Err(Problem::forbidden(
+            "cross_origin",
+            "this came from another site",
+        ));
+    }
+    let visitor = who.visitor();
+    if !visitor.linked {
+        let why = "link the account with a log-in provider first";
+        return Err(Problem::forbidden("not_linked", why));
+    }
+    let id = id_of(approval)?;
+    let app = deps.workflows.app_of(&id).await?;
+    let app = app.ok_or_else(Problem::not_found)?;
+    Ok(Some((app, visitor.person, Channel::Api)))
 }
 
 fn users_only() -> Problem {

@@ -78,7 +78,10 @@ async fn stage() -> Stage {
                     emails_are_verified: false,
                 }),
             ),
-            provider("atlassian", ProviderKind::Atlassian(AtlassianEndpoints::default())),
+            provider(
+                "atlassian",
+                ProviderKind::Atlassian(AtlassianEndpoints::default()),
+            ),
         ],
         ..external
     })
@@ -185,7 +188,11 @@ impl<'s> Browser<'s> {
     async fn open_mail(&mut self, email: &str) -> Reply {
         let path = live_mail(self.stage, email).await;
         let sent = self.get(&path).await.expect(303);
-        assert_eq!(sent.header("location"), "/account/activate", "the token leaves the address");
+        assert_eq!(
+            sent.header("location"),
+            "/account/activate",
+            "the token leaves the address"
+        );
         self.get("/account/activate").await.expect(200)
     }
 }
@@ -195,7 +202,12 @@ fn profile(subject: &str, email: &str, verified: bool) -> Value {
 }
 
 async fn key(stage: &Stage) -> String {
-    let all = ["approvals:read", "approvals:write", "approvals:links", "delegations:write"];
+    let all = [
+        "approvals:read",
+        "approvals:write",
+        "approvals:links",
+        "delegations:write",
+    ];
     let body = json!({ "app": "acme", "name": "tracker", "privileges": all });
     let made = stage
         .call("POST", "/v1/api-keys", &stage.admin_key, body)
@@ -250,7 +262,10 @@ async fn an_api_link_wants_a_linked_account_and_then_decides_at_once() {
         location.starts_with("/account/login?next=") && !location.contains("token"),
         "{location}"
     );
-    let parked = format!("/step-action?parked={}", location.split("parked%3D").nth(1).unwrap());
+    let parked = format!(
+        "/step-action?parked={}",
+        location.split("parked%3D").nth(1).unwrap()
+    );
     let mut other = Browser::new(&stage);
     other.get(&parked).await.expect(410);
 
@@ -323,12 +338,62 @@ async fn a_step_may_name_the_account_of_the_provider() {
     let form = browser.log_in_with("atlassian", "/", &me).await.expect(303);
     assert_eq!(form.header("location"), "/account/activate");
     let page = browser.get("/account/activate").await.expect(200);
-    assert!(page.text.contains("Inês") && page.text.contains("Duarte"), "{}", page.text);
+    assert!(
+        page.text.contains("Inês") && page.text.contains("Duarte"),
+        "{}",
+        page.text
+    );
     let csrf = page.hidden("csrf");
-    let fields = [("csrf", csrf.as_str()), ("first_name", "Inês"), ("last_name", "Duarte"), ("password", ""), ("link", "on")];
+    let fields = [
+        ("csrf", csrf.as_str()),
+        ("first_name", "Inês"),
+        ("last_name", "Duarte"),
+        ("password", ""),
+        ("link", "on"),
+    ];
     browser.form("/account/activate", &fields).await.expect(303);
     let done = browser.get(&approve).await.expect(200);
     assert!(done.text.contains("You approved"), "{}", done.text);
+}
+
+#[actix_web::test]
+async fn a_linked_account_votes_by_json_from_our_own_pages_only() {
+    let stage = stage().await;
+    let key = key(&stage).await;
+    let approval = open(&stage, &key, json!({ "email": APPROVER })).await;
+    let path = format!(
+        "/webapi/v2/approvals/{}/steps/{}/votes",
+        approval["id"].as_str().unwrap(),
+        approval["steps"][0]["id"].as_str().unwrap()
+    );
+    let mut owner = Browser::joined(&stage, APPROVER).await;
+    let body = json!({ "action": "approve" }).to_string();
+    let vote = async |cookies: &str, extra: (&str, &str)| {
+        let headers = [
+            ("cookie", cookies),
+            ("content-type", "application/json"),
+            extra,
+        ];
+        stage.send("POST", &path, &headers, &body).await.status
+    };
+    assert_eq!(vote("", ("x-a", "b")).await, 401);
+    assert_eq!(
+        vote(&owner.cookies(), ("x-a", "b")).await,
+        403,
+        "not linked"
+    );
+    owner
+        .log_in_with("corp", "/", &profile("42", APPROVER, true))
+        .await
+        .expect(303);
+    let cookies = owner.cookies();
+    assert_eq!(
+        vote(&cookies, ("origin", "https://evil.example")).await,
+        403
+    );
+    assert_eq!(vote(&cookies, ("authorization", "Basic YTpi")).await, 401);
+    assert_eq!(vote(&cookies, ("x-a", "b")).await, 201);
+    assert_eq!(state(&stage, &key, &approval["id"]).await, "Approved");
 }
 
 #[actix_web::test]
@@ -340,7 +405,11 @@ async fn an_address_that_the_provider_did_not_verify_links_nothing() {
         .log_in_with("corp", "/", &profile("666", APPROVER, false))
         .await
         .expect(200);
-    assert!(told.text.contains("Look into your mailbox"), "{}", told.text);
+    assert!(
+        told.text.contains("Look into your mailbox"),
+        "{}",
+        told.text
+    );
     assert!(!thief.jar.contains_key("heimdall_account"));
     let page = owner.get("/account/settings/profile").await.expect(200);
     assert!(page.text.contains("Link CORP") && !page.text.contains("666"));
@@ -358,7 +427,11 @@ async fn an_address_that_the_provider_did_not_verify_links_nothing() {
     // The thief has no mail to open; the same link in the browser that asked links.
     let csrf = {
         thief.get(&path).await.expect(303);
-        thief.get("/account/activate").await.expect(200).hidden("csrf")
+        thief
+            .get("/account/activate")
+            .await
+            .expect(200)
+            .hidden("csrf")
     };
     thief
         .form("/account/activate", &[("csrf", &csrf)])
@@ -370,7 +443,6 @@ async fn an_address_that_the_provider_did_not_verify_links_nothing() {
     let mut late = Browser::new(&stage);
     late.get(&path).await.expect(410);
 }
-
 
 /// The link of the mail to this address that was not used yet.
 async fn live_mail(stage: &Stage, to: &str) -> String {
@@ -400,7 +472,11 @@ async fn a_known_verified_and_confirmed_address_links_at_once_and_each_identity_
         .expect(303);
     assert_eq!(back.header("location"), "/account/settings/profile");
     let page = browser.get("/account/settings/profile").await.expect(200);
-    assert!(page.text.contains("Unlink CORP") && page.text.contains("<code>42</code>"), "{}", page.text);
+    assert!(
+        page.text.contains("Unlink CORP") && page.text.contains("<code>42</code>"),
+        "{}",
+        page.text
+    );
 
     // Another identity of the same provider with the same address: one place, and it is taken.
     let mut second = Browser::new(&stage);
@@ -424,12 +500,28 @@ async fn a_known_verified_and_confirmed_address_links_at_once_and_each_identity_
         .log_in_with("corp", "/", &profile("77", fresh, true))
         .await
         .expect(303);
-    let csrf = newcomer.get("/account/activate").await.expect(200).hidden("csrf");
-    let fields = [("csrf", csrf.as_str()), ("first_name", "N"), ("last_name", "N"), ("password", ""), ("link", "on")];
-    newcomer.form("/account/activate", &fields).await.expect(303);
+    let csrf = newcomer
+        .get("/account/activate")
+        .await
+        .expect(200)
+        .hidden("csrf");
+    let fields = [
+        ("csrf", csrf.as_str()),
+        ("first_name", "N"),
+        ("last_name", "N"),
+        ("password", ""),
+        ("link", "on"),
+    ];
+    newcomer
+        .form("/account/activate", &fields)
+        .await
+        .expect(303);
     let mut elsewhere = Browser::new(&stage);
     let me = json!({ "account_id": "a-77", "email": fresh, "email_verified": true, "name": "N N" });
-    let told = elsewhere.log_in_with("atlassian", "/", &me).await.expect(200);
+    let told = elsewhere
+        .log_in_with("atlassian", "/", &me)
+        .await
+        .expect(200);
     assert!(told.text.contains("Look into your mailbox"));
     assert!(!elsewhere.jar.contains_key("heimdall_account"));
 }
@@ -452,8 +544,14 @@ async fn a_callback_counts_once_in_its_browser_with_its_state() {
     let mut other = Browser::new(&stage);
     other.come_back("corp", &state, &me).await.expect(403);
     let state_of_other = other.begin("corp", "/").await;
-    browser.come_back("corp", &state_of_other, &me).await.expect(403);
-    browser.come_back("atlassian", &state, &me).await.expect(403);
+    browser
+        .come_back("corp", &state_of_other, &me)
+        .await
+        .expect(403);
+    browser
+        .come_back("atlassian", &state, &me)
+        .await
+        .expect(403);
     browser.come_back("corp", &state, &me).await.expect(303);
     browser.come_back("corp", &state, &me).await.expect(403);
     browser.get("/account/oauth/nobody/start").await.expect(404);
@@ -461,7 +559,9 @@ async fn a_callback_counts_once_in_its_browser_with_its_state() {
     // The provider says no.
     let state = browser.begin("corp", "/").await;
     let no = browser
-        .get(&format!("/account/oauth/corp/callback?error=access_denied&state={state}"))
+        .get(&format!(
+            "/account/oauth/corp/callback?error=access_denied&state={state}"
+        ))
         .await
         .expect(403);
     assert!(no.text.contains("The log-in did not work"));
@@ -472,20 +572,39 @@ async fn a_callback_counts_once_in_its_browser_with_its_state() {
 async fn after_a_log_in_only_a_path_of_our_own_is_followed() {
     let stage = stage().await;
     Browser::joined(&stage, APPROVER).await;
-    for evil in ["//evil.example", "/\\evil.example", "https:evil.example", "/%2f%2fevil.example", "javascript:alert(1)", "https://evil.example/"] {
+    for evil in [
+        "//evil.example",
+        "/\\evil.example",
+        "https:evil.example",
+        "/%2f%2fevil.example",
+        "javascript:alert(1)",
+        "https://evil.example/",
+    ] {
         let mut browser = Browser::new(&stage);
         let fields = [("email", APPROVER), ("password", PASSWORD), ("next", evil)];
         let sent = browser.form("/account/login", &fields).await.expect(303);
-        assert_eq!(sent.header("location"), "/account/settings/profile", "{evil}");
+        assert_eq!(
+            sent.header("location"),
+            "/account/settings/profile",
+            "{evil}"
+        );
         let mut browser = Browser::new(&stage);
         let back = browser
             .log_in_with("corp", evil, &profile("42", APPROVER, true))
             .await
             .expect(303);
-        assert_eq!(back.header("location"), "/account/settings/profile", "{evil}");
+        assert_eq!(
+            back.header("location"),
+            "/account/settings/profile",
+            "{evil}"
+        );
     }
     let mut browser = Browser::new(&stage);
-    let fields = [("email", APPROVER), ("password", PASSWORD), ("next", "/account/settings/password")];
+    let fields = [
+        ("email", APPROVER),
+        ("password", PASSWORD),
+        ("next", "/account/settings/password"),
+    ];
     let sent = browser.form("/account/login", &fields).await.expect(303);
     assert_eq!(sent.header("location"), "/account/settings/password");
 }
@@ -519,37 +638,94 @@ async fn forms_of_another_site_or_session_change_nothing_and_no_page_can_be_fram
     let stage = stage().await;
     let mut owner = Browser::joined(&stage, APPROVER).await;
     let mut eve = Browser::joined(&stage, "eve@elsewhere.example").await;
-    let foreign = eve.get("/account/settings/profile").await.expect(200).hidden("csrf");
+    let foreign = eve
+        .get("/account/settings/profile")
+        .await
+        .expect(200)
+        .hidden("csrf");
     for token in [foreign.as_str(), "", "made-up"] {
-        let fields = [("csrf", token), ("first_name", "Mallory"), ("last_name", "")];
-        owner.form("/account/settings/profile", &fields).await.expect(403);
+        let fields = [
+            ("csrf", token),
+            ("first_name", "Mallory"),
+            ("last_name", ""),
+        ];
+        owner
+            .form("/account/settings/profile", &fields)
+            .await
+            .expect(403);
     }
     let own = owner.get("/account/settings/profile").await.expect(200);
     assert!(!own.text.contains("Mallory"));
     let body = format!("csrf={}&first_name=Mallory", encoded(&own.hidden("csrf")));
     let cookies = owner.cookies();
-    for extra in [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")] {
-        let headers = [("cookie", cookies.as_str()), ("content-type", "application/x-www-form-urlencoded"), extra];
-        for path in ["/account/settings/profile", "/account/login", "/account/activate"] {
+    for extra in [
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+        ("sec-fetch-site", "cross-site"),
+    ] {
+        let headers = [
+            ("cookie", cookies.as_str()),
+            ("content-type", "application/x-www-form-urlencoded"),
+            extra,
+        ];
+        for path in [
+            "/account/settings/profile",
+            "/account/login",
+            "/account/activate",
+        ] {
             let reply = stage.send("POST", path, &headers, &body).await;
-            assert!(matches!(reply.status, 403 | 422), "{path} {extra:?}: {}", reply.status);
+            assert!(
+                matches!(reply.status, 403 | 422),
+                "{path} {extra:?}: {}",
+                reply.status
+            );
         }
     }
-    for path in ["/account/login", "/account/settings/profile", "/account/settings/password", "/account/settings/delete", "/account/activate", "/account/oauth/corp/callback"] {
+    for path in [
+        "/account/login",
+        "/account/settings/profile",
+        "/account/settings/password",
+        "/account/settings/delete",
+        "/account/activate",
+        "/account/oauth/corp/callback",
+    ] {
         let page = owner.get(path).await;
-        assert!(page.header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
-        assert!(!page.header("content-security-policy").contains("unsafe-inline"), "{path}");
+        assert!(
+            page.header("content-security-policy")
+                .contains("frame-ancestors 'none'"),
+            "{path}"
+        );
+        assert!(
+            !page
+                .header("content-security-policy")
+                .contains("unsafe-inline"),
+            "{path}"
+        );
         assert_eq!(page.header("x-frame-options"), "DENY", "{path}");
         assert_eq!(page.header("referrer-policy"), "no-referrer", "{path}");
         assert_eq!(page.header("cache-control"), "no-store", "{path}");
-        assert!(!page.text.contains("style=\"") && !page.text.contains("<script>"), "{path}");
+        assert!(
+            !page.text.contains("style=\"") && !page.text.contains("<script>"),
+            "{path}"
+        );
     }
     // What somebody is called stays text.
-    let fields = [("csrf", own.hidden("csrf")), ("first_name", "<img src=x onerror=alert(1)>".to_owned()), ("last_name", "{{7*7}}".to_owned())];
+    let fields = [
+        ("csrf", own.hidden("csrf")),
+        ("first_name", "<img src=x onerror=alert(1)>".to_owned()),
+        ("last_name", "{{7*7}}".to_owned()),
+    ];
     let fields: Vec<(&str, &str)> = fields.iter().map(|(n, v)| (*n, v.as_str())).collect();
-    owner.form("/account/settings/profile", &fields).await.expect(303);
+    owner
+        .form("/account/settings/profile", &fields)
+        .await
+        .expect(303);
     let page = owner.get("/account/settings/profile").await.expect(200);
-    assert!(!page.text.contains("<img") && page.text.contains("{{7*7}}"), "{}", page.text);
+    assert!(
+        !page.text.contains("<img") && page.text.contains("{{7*7}}"),
+        "{}",
+        page.text
+    );
 }
 
 #[actix_web::test]
@@ -559,25 +735,55 @@ async fn a_changed_password_needs_the_present_one_and_ends_other_sessions() {
     let mut elsewhere = Browser::new(&stage);
     let fields = [("email", APPROVER), ("password", PASSWORD)];
     elsewhere.form("/account/login", &fields).await.expect(303);
-    let csrf = owner.get("/account/settings/password").await.expect(200).hidden("csrf");
+    let csrf = owner
+        .get("/account/settings/password")
+        .await
+        .expect(200)
+        .hidden("csrf");
     let new = "a much better sentence";
-    for (current, new, again) in [("wrong", new, new), (PASSWORD, "short", "short"), (PASSWORD, new, "another sentence")] {
-        let fields = [("csrf", csrf.as_str()), ("current", current), ("new", new), ("again", again)];
-        owner.form("/account/settings/password", &fields).await.expect(422);
+    for (current, new, again) in [
+        ("wrong", new, new),
+        (PASSWORD, "short", "short"),
+        (PASSWORD, new, "another sentence"),
+    ] {
+        let fields = [
+            ("csrf", csrf.as_str()),
+            ("current", current),
+            ("new", new),
+            ("again", again),
+        ];
+        owner
+            .form("/account/settings/password", &fields)
+            .await
+            .expect(422);
     }
     elsewhere.get("/account/settings/profile").await.expect(200);
-    let fields = [("csrf", csrf.as_str()), ("current", PASSWORD), ("new", new), ("again", new)];
-    owner.form("/account/settings/password", &fields).await.expect(303);
+    let fields = [
+        ("csrf", csrf.as_str()),
+        ("current", PASSWORD),
+        ("new", new),
+        ("again", new),
+    ];
+    owner
+        .form("/account/settings/password", &fields)
+        .await
+        .expect(303);
     owner.get("/account/settings/profile").await.expect(200);
     elsewhere.get("/account/settings/profile").await.expect(303);
     let old = [("email", APPROVER), ("password", PASSWORD)];
     elsewhere.form("/account/login", &old).await.expect(401);
     // Forgotten: a mail sets a new one.
     let mut lost = Browser::new(&stage);
-    lost.form("/account/activate", &[("email", APPROVER)]).await.expect(200);
+    lost.form("/account/activate", &[("email", APPROVER)])
+        .await
+        .expect(200);
     let form = lost.open_mail(APPROVER).await;
     let csrf = form.hidden("csrf");
-    let fields = [("csrf", csrf.as_str()), ("password", PASSWORD), ("again", PASSWORD)];
+    let fields = [
+        ("csrf", csrf.as_str()),
+        ("password", PASSWORD),
+        ("again", PASSWORD),
+    ];
     lost.form("/account/activate", &fields).await.expect(303);
     owner.get("/account/settings/profile").await.expect(303);
     let mut back = Browser::new(&stage);
@@ -590,22 +796,41 @@ async fn a_deleted_account_ends_sessions_revokes_links_and_gives_up_seats() {
     let key = key(&stage).await;
     let mut owner = Browser::joined(&stage, APPROVER).await;
     owner
-        .log_in_with("corp", "/account/settings/profile", &profile("42", APPROVER, true))
+        .log_in_with(
+            "corp",
+            "/account/settings/profile",
+            &profile("42", APPROVER, true),
+        )
         .await
         .expect(303);
     let root = json!({ "name": "Two", "type": "group", "pass": 1, "approvers": [{ "email": APPROVER }, { "email": REQUESTER }] });
     let body = json!({ "title": "Rotate the key", "root": root });
-    let approval = stage.call("POST", "/webapi/v2/approvals", &key, body).await.expect(201).json();
+    let approval = stage
+        .call("POST", "/webapi/v2/approvals", &key, body)
+        .await
+        .expect(201)
+        .json();
     let only = open(&stage, &key, json!({ "email": APPROVER })).await;
     let text = stage.mail(APPROVER, "asks for Rotate the key").await;
-    let word = text.split_whitespace().find(|word| word.contains("/step-action?token=")).unwrap().to_owned();
+    let word = text
+        .split_whitespace()
+        .find(|word| word.contains("/step-action?token="))
+        .unwrap()
+        .to_owned();
     let mailed = format!("/step-action{}", word.split("/step-action").nth(1).unwrap());
     let api = link(&stage, &key, &approval["id"], "approve").await;
 
     // Unlinked between link and click: 403.
-    let csrf = owner.get("/account/settings/profile").await.expect(200).hidden("csrf");
+    let csrf = owner
+        .get("/account/settings/profile")
+        .await
+        .expect(200)
+        .hidden("csrf");
     owner
-        .form("/account/settings/profile", &[("csrf", &csrf), ("unlink", "corp")])
+        .form(
+            "/account/settings/profile",
+            &[("csrf", &csrf), ("unlink", "corp")],
+        )
         .await
         .expect(303);
     owner.get(&api).await.expect(403);
@@ -613,13 +838,27 @@ async fn a_deleted_account_ends_sessions_revokes_links_and_gives_up_seats() {
     let page = owner.get("/account/settings/delete").await.expect(200);
     assert!(page.text.contains("2 open approvals"), "{}", page.text);
     let csrf = page.hidden("csrf");
-    for wrong in [vec![("password", "wrong")], vec![("password", PASSWORD)], vec![("password", "wrong"), ("sure", "on")]] {
+    for wrong in [
+        vec![("password", "wrong")],
+        vec![("password", PASSWORD)],
+        vec![("password", "wrong"), ("sure", "on")],
+    ] {
         let mut fields = vec![("csrf", csrf.as_str())];
         fields.extend(wrong);
-        owner.form("/account/settings/delete", &fields).await.expect(422);
+        owner
+            .form("/account/settings/delete", &fields)
+            .await
+            .expect(422);
     }
-    let fields = [("csrf", csrf.as_str()), ("password", PASSWORD), ("sure", "on")];
-    owner.form("/account/settings/delete", &fields).await.expect(200);
+    let fields = [
+        ("csrf", csrf.as_str()),
+        ("password", PASSWORD),
+        ("sure", "on"),
+    ];
+    owner
+        .form("/account/settings/delete", &fields)
+        .await
+        .expect(200);
     owner.get("/account/settings/profile").await.expect(303);
     let gone = owner.get(&mailed).await;
     assert_eq!(gone.status, 410, "{}", gone.text);
@@ -629,6 +868,9 @@ async fn a_deleted_account_ends_sessions_revokes_links_and_gives_up_seats() {
     assert_eq!(state(&stage, &key, &only["id"]).await, "Rejected");
     // The identity is free again, and the address belongs to nobody.
     let mut again = Browser::new(&stage);
-    let back = again.log_in_with("corp", "/", &profile("42", APPROVER, true)).await.expect(303);
+    let back = again
+        .log_in_with("corp", "/", &profile("42", APPROVER, true))
+        .await
+        .expect(303);
     assert_eq!(back.header("location"), "/account/activate");
 }

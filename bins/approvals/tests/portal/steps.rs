@@ -118,7 +118,10 @@ async fn edited_cut_and_borrowed_tokens_get_one_page_without_details() {
     let mut pages = std::collections::BTreeSet::new();
     for path in &bad {
         let reply = opened(&stage, path).await.expect(400);
-        assert!(!reply.text.contains("Rotate") && !reply.text.contains(APPROVER), "{path}");
+        assert!(
+            !reply.text.contains("Rotate") && !reply.text.contains(APPROVER),
+            "{path}"
+        );
         pages.insert(reply.text);
     }
     assert_eq!(pages.len(), 1, "one page for all of them");
@@ -145,11 +148,18 @@ async fn of_fifty_answers_at_once_one_decides() {
             .status
     }))
     .await;
-    assert!(answers.iter().all(|status| *status == 200 || *status == 409), "{answers:?}");
+    assert!(
+        answers
+            .iter()
+            .all(|status| *status == 200 || *status == 409),
+        "{answers:?}"
+    );
     let after = shown(stage, &key, &approval["id"]).await;
     assert_eq!(after["steps"][0]["votes"].as_array().unwrap().len(), 1);
     let history = after["history"].as_array().unwrap();
-    let votes = history.iter().filter(|event| event.to_string().contains("voted"));
+    let votes = history
+        .iter()
+        .filter(|event| event.to_string().contains("voted"));
     assert!(votes.count() <= 1, "{history:?}");
 }
 
@@ -165,10 +175,17 @@ async fn a_step_that_is_not_active_says_why() {
         mailed(&stage, other, "Either").await,
     );
     pressed(&stage, &first[0]).await.expect(200);
-    assert_eq!(shown(&stage, &key, &approval["id"]).await["state"], "Approved");
+    assert_eq!(
+        shown(&stage, &key, &approval["id"]).await["state"],
+        "Approved"
+    );
     // The other step was not needed any more.
     let skipped = opened(&stage, &second[0]).await.expect(409);
-    assert!(skipped.text.contains("This step was skipped"), "{}", skipped.text);
+    assert!(
+        skipped.text.contains("This step was skipped"),
+        "{}",
+        skipped.text
+    );
     // The same person again: what was recorded, with either link.
     for link in &first {
         let again = opened(&stage, link).await.expect(200);
@@ -177,10 +194,20 @@ async fn a_step_that_is_not_active_says_why() {
 
     let cancelled = open(&stage, &key, "Cancelled", single(APPROVER)).await;
     let links = mailed(&stage, APPROVER, "Cancelled").await;
-    let path = format!("/webapi/v2/approvals/{}/cancel", cancelled["id"].as_str().unwrap());
-    stage.call("POST", &path, &key, Value::Null).await.expect(200);
+    let path = format!(
+        "/webapi/v2/approvals/{}/cancel",
+        cancelled["id"].as_str().unwrap()
+    );
+    stage
+        .call("POST", &path, &key, Value::Null)
+        .await
+        .expect(200);
     let closed = opened(&stage, &links[0]).await.expect(409);
-    assert!(closed.text.contains("This step is closed"), "{}", closed.text);
+    assert!(
+        closed.text.contains("This step is closed"),
+        "{}",
+        closed.text
+    );
 
     let root = json!({ "name": "One", "type": "group", "pass": 1, "approvers": [{ "email": APPROVER }, { "email": other }] });
     open(&stage, &key, "Faster", root).await;
@@ -206,14 +233,26 @@ async fn a_one_time_value_decides_once() {
         .expect(200);
     let id = approval["id"].as_str().unwrap();
     stage
-        .call("POST", &format!("/webapi/v2/approvals/{id}/reset"), &key, Value::Null)
+        .call(
+            "POST",
+            &format!("/webapi/v2/approvals/{id}/reset"),
+            &key,
+            Value::Null,
+        )
         .await
         .expect(200);
-    // Of an earlier round, and used.
-    stage
+    // Used by the same person: it says what was recorded, and a new round hears nothing of it.
+    let again = stage
         .form("/step-action", "", &[("nonce", &nonce)])
         .await
-        .expect(409);
+        .expect(200);
+    assert!(again.text.contains("You approved"));
+    let after = shown(&stage, &key, &approval["id"]).await;
+    assert_eq!(
+        (&after["state"], &after["steps"][0]["votes"]),
+        (&json!("Open"), &json!([]))
+    );
+    opened(&stage, &links[1]).await.expect(409);
     for text in ["forged", ""] {
         stage
             .form("/step-action", "", &[("nonce", text)])
@@ -231,7 +270,11 @@ async fn a_code_that_is_guessed_ends_the_links() {
     let approval = open(&stage, &key, "Rotate", root).await;
     let links = mailed(&stage, APPROVER, "Rotate").await;
     let page = opened(&stage, &links[0]).await.expect(200);
-    assert!(page.text.contains("data-auto=\"\""), "never by itself: {}", page.text);
+    assert!(
+        page.text.contains("data-auto=\"\""),
+        "never by itself: {}",
+        page.text
+    );
     let mut nonce = page.hidden("nonce");
     for guess in 0..4 {
         let code = format!("{guess:06}");
@@ -259,7 +302,10 @@ async fn a_code_that_is_guessed_ends_the_links() {
 
 fn old_token(alg: &str, key: &str, claims: &Value) -> String {
     let head = crypto::base64url(format!(r#"{{"alg":"{alg}","typ":"JWT"}}"#).as_bytes());
-    let text = format!("{head}.{}", crypto::base64url(claims.to_string().as_bytes()));
+    let text = format!(
+        "{head}.{}",
+        crypto::base64url(claims.to_string().as_bytes())
+    );
     let mac = crypto::hmac_sha256(key.as_bytes(), text.as_bytes());
     format!("{text}.{}", crypto::base64url(&mac))
 }
@@ -294,11 +340,17 @@ async fn links_of_the_older_system_hold_on_their_own_route_until_they_expire() {
         old_token("HS256", OLD_KEY, &stranger),
         String::new(),
     ] {
-        opened(&stage, &format!("/submit-action.html?token={bad}")).await.expect(400);
+        opened(&stage, &format!("/submit-action.html?token={bad}"))
+            .await
+            .expect(400);
     }
-    opened(&stage, &format!("/step-action?token={good}")).await.expect(400);
+    opened(&stage, &format!("/step-action?token={good}"))
+        .await
+        .expect(400);
     let past = old_token("HS256", OLD_KEY, &claims(now - 1));
-    opened(&stage, &format!("/submit-action.html?token={past}")).await.expect(410);
+    opened(&stage, &format!("/submit-action.html?token={past}"))
+        .await
+        .expect(410);
 
     let path = format!("/submit-action.html?token={good}");
     for method in ["HEAD", "OPTIONS"] {
@@ -314,7 +366,10 @@ async fn links_of_the_older_system_hold_on_their_own_route_until_they_expire() {
         .expect(200);
     let after = shown(&stage, &key, &approval["id"]).await;
     assert_eq!(
-        (after["state"].as_str(), after["steps"][0]["votes"][0]["channel"].as_str()),
+        (
+            after["state"].as_str(),
+            after["steps"][0]["votes"][0]["channel"].as_str()
+        ),
         (Some("Approved"), Some("mail_link"))
     );
     opened(&stage, &path).await.expect(200);
@@ -324,5 +379,7 @@ async fn links_of_the_older_system_hold_on_their_own_route_until_they_expire() {
 async fn without_a_key_of_an_older_system_its_route_knows_no_link() {
     let stage = Stage::new().await;
     let token = old_token("HS256", "", &json!({ "approvalId": "x" }));
-    opened(&stage, &format!("/submit-action.html?token={token}")).await.expect(400);
+    opened(&stage, &format!("/submit-action.html?token={token}"))
+        .await
+        .expect(400);
 }

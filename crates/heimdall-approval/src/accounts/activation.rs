@@ -205,7 +205,9 @@ impl Accounts {
                     AccountChange::Put(account.clone()),
                     AccountChange::Link(profile.identified(&account.id, self.now())),
                 ];
-                let cookie = self.begin(&account, agent, &profile.provider, changes).await;
+                let cookie = self
+                    .begin(&account, agent, &profile.provider, changes)
+                    .await;
                 let cookie = cookie.map_err(duplicate)?;
                 Ok(Activated::LoggedIn { cookie, next })
             }
@@ -285,7 +287,10 @@ impl Accounts {
         next: String,
         agent: &str,
     ) -> Result<Activated, AccountError> {
-        let way = link.as_ref().map_or("mail", |profile| &profile.provider).to_owned();
+        let way = link
+            .as_ref()
+            .map_or("mail", |profile| &profile.provider)
+            .to_owned();
         let mut changes = vec![take, AccountChange::Put(account.clone())];
         let linked = link.map(|profile| profile.identified(&account.id, self.now()));
         changes.extend(linked.map(AccountChange::Link));

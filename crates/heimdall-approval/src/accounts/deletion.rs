@@ -24,7 +24,11 @@ impl Accounts {
         let mut all = std::collections::BTreeSet::new();
         for identity in &who.person().identities {
             let waiting = self.on().book.waiting_for(identity, COUNTED).await?;
-            all.extend(waiting.into_iter().map(|(app, id)| (app.to_string(), id.to_string())));
+            all.extend(
+                waiting
+                    .into_iter()
+                    .map(|(app, id)| (app.to_string(), id.to_string())),
+            );
         }
         Ok(all.len())
     }

@@ -199,7 +199,10 @@ impl Accounts {
             return Err(AccountError::ForeignFlow);
         }
         let identities = book.identities(&account.id).await?;
-        if identities.iter().any(|own| own.provider == profile.provider) {
+        if identities
+            .iter()
+            .any(|own| own.provider == profile.provider)
+        {
             return Err(AccountError::LinkedElsewhere);
         }
         // Both must hold, or whoever made the one account first would get into the other.

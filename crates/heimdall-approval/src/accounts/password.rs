@@ -130,11 +130,7 @@ impl Accounts {
     }
 
     /// The hash of a password that was typed twice.
-    pub(super) async fn chosen(
-        &self,
-        new: Secret,
-        again: &Secret,
-    ) -> Result<Secret, AccountError> {
+    pub(super) async fn chosen(&self, new: Secret, again: &Secret) -> Result<Secret, AccountError> {
         let text = new.expose();
         if text.chars().count() < SHORTEST_PASSWORD {
             return invalid("new", "has fewer than 12 characters");

@@ -52,12 +52,18 @@ impl Accounts {
     /// # Errors
     /// `Invalid` naming `provider` when it is the only way left to log in.
     pub async fn unlink(&self, who: &LoggedIn, provider: &str) -> Result<(), AccountError> {
-        let linked = who.identities.iter().any(|known| known.provider == provider);
+        let linked = who
+            .identities
+            .iter()
+            .any(|known| known.provider == provider);
         if !linked {
             return Ok(());
         }
         if who.account.password.is_none() && who.identities.len() == 1 {
-            return invalid("provider", "is your only way to log in: set a password first");
+            return invalid(
+                "provider",
+                "is your only way to log in: set a password first",
+            );
         }
         let journal = self.audit(
             owner(&who.account),

@@ -177,7 +177,8 @@ impl Provider {
             ProviderKind::Atlassian(at) => vec![&at.authorize, &at.token, &at.profile],
         };
         if let Some(bad) = addresses.into_iter().find(|url| !is_safe(url)) {
-            let text = format!("has the address `{bad}`: it must be https, or http to this machine");
+            let text =
+                format!("has the address `{bad}`: it must be https, or http to this machine");
             return Err(wrong(&text));
         }
         Ok(Self {
@@ -274,7 +275,10 @@ impl Provider {
             ("redirect_uri", leg.redirect_uri.as_str()),
             ("code_verifier", leg.verifier.as_str()),
         ];
-        let named = [("client_id", id.as_str()), ("client_secret", secret.expose())];
+        let named = [
+            ("client_id", id.as_str()),
+            ("client_secret", secret.expose()),
+        ];
         let request = match &self.settings.kind {
             // Atlassian reads a JSON object.
             ProviderKind::Atlassian(at) => {
@@ -310,8 +314,8 @@ impl Provider {
                 answer.status
             )));
         }
-        let answer: Value =
-            serde_json::from_slice(&answer.body).map_err(|_| refused("the exchange gave no JSON"))?;
+        let answer: Value = serde_json::from_slice(&answer.body)
+            .map_err(|_| refused("the exchange gave no JSON"))?;
         let text = |name: &str| answer.get(name).and_then(Value::as_str);
         let bearer = text("token_type").is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
         let access = text("access_token").filter(|token| bearer && is_plain(token));
@@ -323,7 +327,11 @@ impl Provider {
         })
     }
 
-    async fn fetched(&self, url: &str, access: &Secret) -> Result<Map<String, Value>, AccountError> {
+    async fn fetched(
+        &self,
+        url: &str,
+        access: &Secret,
+    ) -> Result<Map<String, Value>, AccountError> {
         let answer = self
             .http
             .ask(ProviderRequest {
@@ -515,8 +523,7 @@ fn form(url: String, authorization: Option<Secret>, pairs: &[(&str, &str)]) -> P
 
 // RFC 6749 §2.3.1: both are form-encoded first.
 fn basic(id: &str, secret: &Secret) -> Secret {
-    let encode =
-        |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let pair = format!("{}:{}", encode(id), encode(secret.expose()));
     format!("Basic {}", crypto::base64(pair.as_bytes())).into()
 }

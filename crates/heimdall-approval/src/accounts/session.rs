@@ -6,7 +6,8 @@ use serde_json::json;
 use super::account::person_of;
 use super::ports::{AccountChange, AccountTransition};
 use super::{
-    Account, AccountError, AccountSession, AccountState, Accounts, Failures, Identified, fingerprint,
+    Account, AccountError, AccountSession, AccountState, Accounts, Failures, Identified,
+    fingerprint,
 };
 use crate::person::Person;
 
@@ -54,7 +55,10 @@ impl LoggedIn {
     /// Who stands in audit rows of an App: the same pseudonym as for mail links to the address.
     pub fn pseudonym(&self, app: &AppId) -> Option<String> {
         let person = self.person();
-        person.identities.first().map(|who| who.opaque(app.as_str()))
+        person
+            .identities
+            .first()
+            .map(|who| who.opaque(app.as_str()))
     }
 }
 
@@ -82,7 +86,9 @@ impl Accounts {
             None => None,
         };
         let account = account.filter(|account| account.state == AccountState::Active);
-        let stored = account.as_ref().and_then(|account| account.password.clone());
+        let stored = account
+            .as_ref()
+            .and_then(|account| account.password.clone());
         let right = self.on().passwords.verify(password, stored).await?;
         let Some(account) = account.filter(|_| right) else {
             let journal = self.audit(

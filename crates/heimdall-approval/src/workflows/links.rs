@@ -529,7 +529,10 @@ impl Workflows {
                     .until(self.clock.now().plus(MAIL_AT_MOST)),
             };
             // Counted before it is compared, so that many at once get no more tries than one after the other.
-            match self.put(vec![record], heimdall_types::Journal::default()).await {
+            match self
+                .put(vec![record], heimdall_types::Journal::default())
+                .await
+            {
                 Err(Fault::Conflict | Fault::Duplicate(_)) => continue,
                 outcome => outcome?,
             }
@@ -703,11 +706,7 @@ impl Workflows {
     ///
     /// # Errors
     /// `Refused` as the engine says; it judges everything anew.
-    pub async fn follow(
-        &self,
-        ready: &Ready,
-        answered: Answered,
-    ) -> Result<State, ApprovalError> {
+    pub async fn follow(&self, ready: &Ready, answered: Answered) -> Result<State, ApprovalError> {
         let action = action_of(ready.link.action).ok_or(ApprovalError::NotFound)?;
         let mail = ready.link.sub.is_some();
         let (channel, level) = if mail {

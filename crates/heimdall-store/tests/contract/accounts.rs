@@ -76,7 +76,10 @@ pub(crate) async fn an_identity_has_one_account_and_an_account_one_identity_of_a
         ..a.clone()
     };
     apply(&store, vec![put(&changed)]).await.unwrap();
-    assert_eq!(apply(&store, vec![put(&changed)]).await, Err(Fault::Conflict));
+    assert_eq!(
+        apply(&store, vec![put(&changed)]).await,
+        Err(Fault::Conflict)
+    );
 
     let session = |hash: &str| {
         AccountChange::Begin(AccountSession {
@@ -87,12 +90,16 @@ pub(crate) async fn an_identity_has_one_account_and_an_account_one_identity_of_a
             until: NOW.plus(std::time::Duration::from_secs(60)),
         })
     };
-    apply(&store, vec![session("h1"), session("h2")]).await.unwrap();
+    apply(&store, vec![session("h1"), session("h2")])
+        .await
+        .unwrap();
     let rest = AccountChange::EndAll(a.id.clone(), Some("h2".to_owned()));
     apply(&store, vec![rest]).await.unwrap();
     assert!(store.login("h1").await.unwrap().is_none());
     assert!(store.login("h2").await.unwrap().is_some());
-    apply(&store, vec![AccountChange::Erase(a.id.clone())]).await.unwrap();
+    apply(&store, vec![AccountChange::Erase(a.id.clone())])
+        .await
+        .unwrap();
     assert!(store.login("h2").await.unwrap().is_none());
     assert!(store.identity("corp", "1").await.unwrap().is_none());
     assert!(store.account_by_email(&a.email).await.unwrap().is_none());
@@ -110,7 +117,9 @@ pub(crate) async fn what_is_pending_is_taken_by_one_of_many(store: Store) {
         },
         until: NOW,
     };
-    apply(&store, vec![AccountChange::Keep(pending.clone())]).await.unwrap();
+    apply(&store, vec![AccountChange::Keep(pending.clone())])
+        .await
+        .unwrap();
     assert_eq!(store.pending("one").await, Ok(Some(pending)));
     let mut tasks = Vec::new();
     for _ in 0..20 {

@@ -95,7 +95,8 @@ async fn form(
         "last_name": filled.last_name.as_deref().or(last).unwrap_or_default(),
         "csrf": desk.deps.csrf.token(&subject(ticket)), "problem": wrong_text(desk, wrong),
     });
-    desk.page(status, "account-activate.html", "", context).await
+    desk.page(status, "account-activate.html", "", context)
+        .await
 }
 
 pub(super) fn wrong_text(desk: &Desk, wrong: Option<(&str, &str)>) -> Value {
@@ -134,12 +135,7 @@ async fn act(request: HttpRequest, given: Form<Filled>) -> PageAnswer {
     let done = desk
         .deps
         .accounts
-        .activate(
-            &ticket,
-            new,
-            browser.as_deref(),
-            account::agent(&request),
-        )
+        .activate(&ticket, new, browser.as_deref(), account::agent(&request))
         .await;
     match done {
         Ok(Activated::LoggedIn { cookie, next }) => {
@@ -156,14 +152,9 @@ async fn act(request: HttpRequest, given: Form<Filled>) -> PageAnswer {
         Err(AccountError::Invalid { field, reason }) => {
             let activation = desk.deps.accounts.activation(&ticket).await;
             match activation {
-                Ok(activation) => Ok(form(
-                    &desk,
-                    &ticket,
-                    &activation,
-                    &given,
-                    Some((field, reason)),
-                )
-                .await),
+                Ok(activation) => {
+                    Ok(form(&desk, &ticket, &activation, &given, Some((field, reason))).await)
+                }
                 Err(error) => refused(&desk, error).await,
             }
         }

@@ -10,7 +10,10 @@ use crate::pages::{Desk, PageAnswer, see_other};
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/account/oauth/{provider}/start", web::get().to(start))
-        .route("/account/oauth/{provider}/callback", web::get().to(callback));
+        .route(
+            "/account/oauth/{provider}/callback",
+            web::get().to(callback),
+        );
 }
 
 #[derive(Debug, Default, Deserialize)]

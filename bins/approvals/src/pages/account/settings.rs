@@ -51,7 +51,10 @@ struct Tab<'a> {
 async fn tab(desk: &Desk, who: &LoggedIn, tab: Tab<'_>, mut context: Value) -> HttpResponse {
     if let Some(members) = context.as_object_mut() {
         members.insert("tab".to_owned(), tab.name.into());
-        members.insert("done".to_owned(), json!(tab.note.map(|key| desk.words.t(key))));
+        members.insert(
+            "done".to_owned(),
+            json!(tab.note.map(|key| desk.words.t(key))),
+        );
         members.insert("problem".to_owned(), wrong_text(desk, tab.wrong));
         members.insert("email".to_owned(), json!(who.account.email));
         let token = desk.deps.csrf.token(&account::subject(who));
@@ -228,7 +231,9 @@ async fn change_password(request: HttpRequest, given: Form<PasswordForm>) -> Pag
         (changed, "changed")
     };
     match done {
-        Ok(()) => Ok(see_other(&format!("/account/settings/password?done={note}"))),
+        Ok(()) => Ok(see_other(&format!(
+            "/account/settings/password?done={note}"
+        ))),
         Err(AccountError::Invalid { field, reason }) => {
             Ok(password_tab(&desk, &who, None, Some((field, reason))).await)
         }

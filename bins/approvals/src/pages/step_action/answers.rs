@@ -110,12 +110,15 @@ pub(super) async fn recorded(
     offer: Option<&str>,
 ) -> HttpResponse {
     let time = desk.words.when(at);
-    let seal = desk
-        .words
-        .with("Recorded {time}. You may close this tab.", &[("time", &time)]);
+    let seal = desk.words.with(
+        "Recorded {time}. You may close this tab.",
+        &[("time", &time)],
+    );
     let headline = desk.words.t(&format!("step:done:{}", action.as_str()));
     let tone = if action == Action::Reject { "no" } else { "ok" };
-    let advice = desk.words.t("Your decision is stored and cannot be changed.");
+    let advice = desk
+        .words
+        .t("Your decision is stored and cannot be changed.");
     let context = json!({
         "headline": headline, "advice": advice, "seal": seal, "tone": tone,
         "panel": offer.map(|_| "offer"), "email": offer,
