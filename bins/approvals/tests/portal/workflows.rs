@@ -46,22 +46,6 @@ async fn shown(stage: &Stage, key: &str, id: &Value) -> Value {
         .json()
 }
 
-/// The path of the link for this action, as the API gives it out.
-async fn link(stage: &Stage, key: &str, id: &Value, action: &str) -> String {
-    let path = format!("/webapi/v2/approvals/{}/links", id.as_str().unwrap());
-    let reply = stage.call("GET", &path, key, Value::Null).await.expect(200);
-    assert_eq!(reply.header("cache-control"), "no-store");
-    let links = reply.json();
-    let found = links["links"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|link| link["action"] == action)
-        .unwrap()
-        .clone();
-    path_of(found["url"].as_str().unwrap())
-}
-
 fn path_of(url: &str) -> String {
     format!("/step-action{}", url.split("/step-action").nth(1).unwrap())
 }
