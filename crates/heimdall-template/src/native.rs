@@ -18,7 +18,7 @@ pub enum Native {
 impl Native {
     pub(crate) fn type_name(&self) -> &'static str {
         match self {
-            Self::Version(_) => "*semver.Version",
+            Self::Version(version) => version.type_name(),
             Self::Certificate(_) => "sprig.certificate",
         }
     }

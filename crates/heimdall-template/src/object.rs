@@ -48,6 +48,11 @@ pub trait Object {
         &[]
     }
 
+    /// Whether this is the `nil` of a pointer type: false to `if`, `null` in JSON, equal to `nil`.
+    fn is_nil(&self) -> bool {
+        false
+    }
+
     /// What Go's `String` method would give; `None` prints the fields.
     fn text(&self) -> Option<String> {
         None

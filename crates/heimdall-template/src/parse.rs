@@ -80,16 +80,26 @@ enum End {
     Else,
 }
 
-/// Names that a body sees, and where in the stack of names they begin.
+/// Names that a body sees, innermost last; the place of each is its slot.
 struct Frame<'s> {
-    variables: Vec<&'s str>,
+    variables: Vec<Name<'s>>,
     range_depth: usize,
+}
+
+/// A variable's name; not set before the pipeline that declares it has been evaluated.
+#[derive(Clone, Copy)]
+struct Name<'s> {
+    text: &'s str,
+    set: bool,
 }
 
 impl Frame<'_> {
     fn new() -> Self {
         Self {
-            variables: vec!["$"],
+            variables: vec![Name {
+                text: "$",
+                set: true,
+            }],
             range_depth: 0,
         }
     }

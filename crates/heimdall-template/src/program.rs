@@ -103,6 +103,9 @@ pub(crate) struct Decl {
     pub(crate) second: Option<Variable>,
 }
 
+/// The slot of a variable that is not set: reading or assigning it is an error of the render.
+pub(crate) const UNSET: u32 = u32::MAX;
+
 /// A variable: its place in the frame and its name in the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Variable {

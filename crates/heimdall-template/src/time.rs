@@ -129,10 +129,12 @@ impl Time {
             Zone::Fixed(offset, name) => (offset, name.text().to_owned()),
             Zone::Named(tz) => {
                 let offset = tz.offset_from_utc_datetime(&utc.naive_utc());
-                (
-                    offset.fix().local_minus_utc(),
-                    offset.abbreviation().unwrap_or_default().to_owned(),
-                )
+                let seconds = offset.fix().local_minus_utc();
+                let abbreviation = match offset.abbreviation() {
+                    Some(name) if !name.is_empty() => name.to_owned(),
+                    _ => format::numeric_abbreviation(seconds),
+                };
+                (seconds, abbreviation)
             }
         };
         let local = chrono::Duration::try_seconds(offset.into())

@@ -262,7 +262,7 @@ impl Object for Url {
             "User" => self
                 .user
                 .as_ref()
-                .map_or(Value::Nil, |user| Value::object(user)),
+                .map_or(Value::object(&NoUser), |user| Value::object(user)),
             "Host" => Value::from(&self.host),
             "Path" => Value::from(&self.path),
             "RawPath" => Value::from(&self.raw_path),
@@ -305,6 +305,7 @@ impl Object for Url {
             "RawFragment",
             "ForceQuery",
             "OmitHost",
+            "Captures",
         ]
     }
 
@@ -339,6 +340,38 @@ impl Object for Userinfo {
     }
 }
 
+/// Go's `nil` of the type `*url.Userinfo`: the user of a URL that names none.
+struct NoUser;
+
+impl Object for NoUser {
+    fn type_name(&self) -> &str {
+        "*url.Userinfo"
+    }
+
+    fn field<'a>(&'a self, _: &str) -> Option<Value<'a>> {
+        None
+    }
+
+    fn call<'a>(&'a self, name: &str, args: &[Value<'a>]) -> Option<Result<Value<'a>, CallError>> {
+        let answer = match name {
+            "Username" | "String" => Ok(Value::from("")),
+            "Password" => Err(CallError::new(
+                "can't call method Password: it has several results",
+            )),
+            _ => return None,
+        };
+        Some(expect_args(name, args, 0).and(answer))
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(String::new())
+    }
+
+    fn is_nil(&self) -> bool {
+        true
+    }
+}
+
 /// A method of `url.Values`; `None` when it has none of this name.
 pub(crate) fn values_method<'a>(
     map: &Map<'a>,
@@ -359,6 +392,9 @@ pub(crate) fn values_method<'a>(
             expect_args(name, args, 1)
                 .and_then(|()| Ok(Value::Bool(map.get(str_arg(name, args, 0)?).is_some()))),
         ),
+        "Set" | "Add" | "Del" => Some(Err(CallError::new(format!(
+            "can't call method {name}: it has no result"
+        )))),
         "Encode" => Some(expect_args(name, args, 0).map(|()| Value::from(encoded(map)))),
         _ => None,
     }

@@ -203,7 +203,9 @@ impl<'a> Value<'a> {
             Self::Str(text) => !text.is_empty(),
             Self::List(list) => !list.is_empty(),
             Self::Map(map) => !map.is_empty(),
-            Self::Object(_) | Self::Shared(_) | Self::Native(_) | Self::Time(_) => true,
+            Self::Object(object) => !object.is_nil(),
+            Self::Shared(object) => !object.is_nil(),
+            Self::Native(_) | Self::Time(_) => true,
         }
     }
 

@@ -391,7 +391,7 @@ impl<'o> Printer<'o> {
         let precision = self.flags.precision.or(default);
         let mut number = String::new();
         match verb {
-            'X' => strconv::hex_float(f, precision, true, &mut number),
+            'X' if f.is_finite() => strconv::hex_float(f, precision, true, &mut number),
             'E' | 'G' => {
                 let format = if verb == 'E' {
                     FloatFormat::Exponent

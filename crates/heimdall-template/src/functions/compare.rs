@@ -20,6 +20,8 @@ fn is_nil(value: &Value<'_>) -> bool {
         Value::Missing | Value::Nil => true,
         Value::List(list) => list.is_nil(),
         Value::Map(map) => map.is_nil(),
+        Value::Object(object) => object.is_nil(),
+        Value::Shared(object) => object.is_nil(),
         _ => false,
     }
 }

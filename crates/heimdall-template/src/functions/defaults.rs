@@ -8,7 +8,7 @@ use crate::{CallError, Value};
 /// sprig's idea of empty: the zero value; a structure never is.
 pub(super) fn is_empty(value: &Value<'_>) -> Result<bool, CallError> {
     Ok(match value.kind() {
-        Kind::Struct | Kind::Pointer => false,
+        Kind::Struct => false,
         _ => !value.truth(),
     })
 }

@@ -164,6 +164,8 @@ impl<'a> Writer<'_, 'a> {
                     depth,
                 )
             }
+            Value::Object(object) if object.is_nil() => self.out.put("null"),
+            Value::Shared(object) if object.is_nil() => self.out.put("null"),
             Value::Object(object) => {
                 let fields = object.field_names().iter();
                 let fields = fields.map(|name| {

@@ -16,6 +16,7 @@ pub(crate) fn translate(pattern: &str) -> Result<String, CallError> {
     let mut chars = pattern.char_indices().peekable();
     let mut class_depth = false;
     let mut class_start = 0;
+    let mut repeated = false;
     let refuse = |what: &str| {
         Err(CallError::new(format!(
             "error parsing regexp: {what}: `{pattern}`"
@@ -23,6 +24,25 @@ pub(crate) fn translate(pattern: &str) -> Result<String, CallError> {
     };
     while let Some((at, c)) = chars.next() {
         let rest = pattern.get(at..).unwrap_or_default();
+        let after_repetition = std::mem::replace(&mut repeated, false);
+        if !class_depth
+            && let Some(length) = operator(rest)
+        {
+            // The crate stacks repetitions, Go refuses them: in Perl `a**` is an error and `a++` something else.
+            if after_repetition {
+                return refuse("invalid nested repetition operator");
+            }
+            if repeats_too_often(rest) {
+                return refuse("invalid repeat count");
+            }
+            out.push_str(rest.get(..length).unwrap_or_default());
+            while chars.next_if(|(i, _)| *i < at + length).is_some() {}
+            if chars.next_if(|(_, c)| *c == '?').is_some() {
+                out.push('?');
+            }
+            repeated = true;
+            continue;
+        }
         match c {
             '\\' => {
                 let Some((_, escaped)) = chars.next() else {
@@ -120,17 +140,16 @@ pub(crate) fn translate(pattern: &str) -> Result<String, CallError> {
                 out.push(']');
             }
             // A brace that begins no repetition is a character.
-            '{' if !class_depth && !begins_repetition(rest) => out.push_str("\\{"),
+            '{' if !class_depth => out.push_str("\\{"),
             '}' if !class_depth && !ends_repetition(pattern, at) => out.push_str("\\}"),
-            '{' if !class_depth && repeats_too_often(rest) => {
-                return refuse("invalid repeat count");
-            }
             '(' if rest.starts_with("(?x")
                 || rest.starts_with("(?R")
                 || rest.starts_with("(?u") =>
             {
                 return refuse("invalid or unsupported Perl syntax");
             }
+            // The question mark of `(?:` repeats nothing.
+            '(' if !class_depth && chars.next_if(|(_, c)| *c == '?').is_some() => out.push_str("(?"),
             c => out.push(c),
         }
     }
@@ -145,8 +164,13 @@ fn repetition(rest: &str) -> Option<&str> {
     (!least.is_empty() && digits(least) && digits(most)).then_some(inner)
 }
 
-fn begins_repetition(rest: &str) -> bool {
-    repetition(rest).is_some()
+/// The length of the repetition operator at the beginning.
+fn operator(rest: &str) -> Option<usize> {
+    match rest.as_bytes().first()? {
+        b'*' | b'+' | b'?' => Some(1),
+        b'{' => repetition(rest).map(|inner| inner.len() + 2),
+        _ => None,
+    }
 }
 
 fn ends_repetition(pattern: &str, at: usize) -> bool {

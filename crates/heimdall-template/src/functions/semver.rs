@@ -9,7 +9,7 @@ use regex::Regex;
 
 use super::convert;
 use crate::context::Context;
-use crate::methods::expect_args;
+use crate::methods::{expect_args, str_arg};
 use crate::native::Native;
 use crate::{CallError, UintType, Value};
 
@@ -23,6 +23,8 @@ pub struct Version {
     prerelease: String,
     metadata: String,
     original: String,
+    /// A `semver.Version` and not a pointer to one: fewer methods.
+    by_value: bool,
 }
 
 const TAIL: &str =
@@ -104,6 +106,7 @@ impl Version {
             prerelease: prerelease.to_owned(),
             metadata: group(7).to_owned(),
             original: text.to_owned(),
+            by_value: false,
         })
     }
 
@@ -123,6 +126,35 @@ impl Version {
             ("metadata", Value::from(self.metadata.clone())),
             ("original", Value::from(self.original.clone())),
         ]
+    }
+
+    pub(crate) fn type_name(&self) -> &'static str {
+        if self.by_value {
+            "semver.Version"
+        } else {
+            "*semver.Version"
+        }
+    }
+
+    /// This version with another prerelease or other metadata.
+    fn with<'a>(&self, name: &str, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
+        expect_args(name, args, 1)?;
+        let part = str_arg(name, args, 0)?;
+        let mut version = Self::plain(self.major, self.minor, self.patch, &self.original);
+        version.prerelease.clone_from(&self.prerelease);
+        version.metadata.clone_from(&self.metadata);
+        let (place, mark) = if name == "SetPrerelease" {
+            (&mut version.prerelease, '-')
+        } else {
+            (&mut version.metadata, '+')
+        };
+        part.clone_into(place);
+        if !part.is_empty() && Self::parse(&format!("0.0.0{mark}{part}")).is_err() {
+            return Err(CallError::new(format!("Invalid {} string", name.trim_start_matches("Set"))));
+        }
+        let prefix = if self.original.starts_with('v') { "v" } else { "" };
+        version.original = format!("{prefix}{version}");
+        Ok(version.shared())
     }
 
     fn shared<'a>(self) -> Value<'a> {
@@ -148,6 +180,7 @@ impl Version {
             prerelease: String::new(),
             metadata: String::new(),
             original: format!("{prefix}{major}.{minor}.{patch}"),
+            by_value: true,
         }
     }
 
@@ -163,6 +196,13 @@ impl Version {
             "Patch" => number(self.patch),
             "Prerelease" => Value::from(self.prerelease.clone()),
             "Metadata" => Value::from(self.metadata.clone()),
+            "Original" | "Compare" | "Equal" | "LessThan" | "GreaterThan" | "LessThanEqual"
+            | "GreaterThanEqual"
+                if self.by_value =>
+            {
+                return None;
+            }
+            "SetPrerelease" | "SetMetadata" => return Some(self.with(name, args)),
             "Original" => Value::from(self.original.clone()),
             "String" => Value::from(self.to_string()),
             "IncMajor" => Self::plain(self.major.wrapping_add(1), 0, 0, &self.original).shared(),

@@ -27,42 +27,70 @@ fn is_alphabetic(c: char) -> bool {
         && !matches!(c, '\u{4E00}'..='\u{9FCC}' | '\u{3400}'..='\u{4D85}' | '\u{20000}'..='\u{2B81D}')
 }
 
-fn run_of(text: &[char], fits: impl Fn(char) -> bool) -> usize {
-    text.iter().position(|c| !fits(*c)).unwrap_or(text.len())
+/// The character that decides: U+FFFD is passed over, and at the end of the text the one before counts on. The second
+/// is how many characters that takes.
+fn deciding(text: &[char], before: char) -> (char, usize) {
+    match text.iter().position(|c| *c != char::REPLACEMENT_CHARACTER) {
+        Some(at) => (text.get(at).copied().unwrap_or(before), at + 1),
+        None => (before, text.len()),
+    }
 }
 
-/// The length of the word that begins with a capital: `HTTPStatus` is `HTTP` and `Status`.
-fn capital_word(text: &[char]) -> usize {
-    let capitals = run_of(text, unicode::is_upper);
-    let next = text.get(capitals).copied();
-    match next {
-        Some(c) if capitals > 1 && is_alphabetic(c) => capitals - 1,
-        Some(c) if capitals == 1 && is_alphabetic(c) => {
-            let rest = text.get(1..).unwrap_or_default();
-            1 + run_of(rest, |c| is_alphabetic(c) && !unicode::is_upper(c))
+/// How many characters of `text` behind `before` fit.
+fn run_of(text: &[char], before: char, fits: impl Fn(char) -> bool) -> usize {
+    let (mut length, mut before) = (0, before);
+    while let Some(rest) = text.get(length..).filter(|rest| !rest.is_empty()) {
+        let (c, size) = deciding(rest, before);
+        if !fits(c) {
+            break;
         }
-        _ => capitals,
+        (length, before) = (length + size, c);
     }
+    length
+}
+
+/// How many characters follow the capital `first` in its word: `HTTPStatus` is `HTTP` and `Status`.
+fn after_capital(text: &[char], first: char) -> usize {
+    if text.is_empty() {
+        return 0;
+    }
+    let (second, size) = deciding(text, first);
+    if !unicode::is_upper(second) {
+        if !is_alphabetic(second) {
+            return 0;
+        }
+        let rest = text.get(size..).unwrap_or_default();
+        return size + run_of(rest, second, |c| is_alphabetic(c) && !unicode::is_upper(c));
+    }
+    let (mut length, mut last_size, mut last) = (size, size, second);
+    while let Some(rest) = text.get(length..).filter(|rest| !rest.is_empty()) {
+        let (c, size) = deciding(rest, last);
+        if !unicode::is_upper(c) {
+            return if is_alphabetic(c) { length - last_size } else { length };
+        }
+        (length, last_size, last) = (length + size, size, c);
+    }
+    length
 }
 
 /// Splits the first word off.
 fn next_word(text: &[char]) -> (Word, &[char], &[char]) {
-    let Some(&first) = text.first() else {
-        return (Word::None, &[], &[]);
-    };
-    let (word, length) = if is_connector(first) {
-        (Word::Connector, run_of(text, is_connector))
+    let (first, begun) = deciding(text, char::REPLACEMENT_CHARACTER);
+    if first == char::REPLACEMENT_CHARACTER {
+        return (Word::None, text, &[]);
+    }
+    let rest = text.get(begun..).unwrap_or_default();
+    let (word, more) = if is_connector(first) {
+        (Word::Connector, run_of(rest, first, is_connector))
     } else if unicode::is_punctuation(first) {
-        (Word::Punctuation, run_of(text, unicode::is_punctuation))
+        (Word::Punctuation, run_of(rest, first, unicode::is_punctuation))
     } else if unicode::is_upper(first) {
-        (Word::Upper, capital_word(text))
+        (Word::Upper, after_capital(rest, first))
     } else if is_alphabetic(first) {
-        (
-            Word::Letters,
-            run_of(text, |c| is_alphabetic(c) && !unicode::is_upper(c)),
-        )
+        let small = |c| is_alphabetic(c) && !unicode::is_upper(c);
+        (Word::Letters, run_of(rest, first, small))
     } else if unicode::is_number(first) {
-        (Word::Number, run_of(text, unicode::is_number))
+        (Word::Number, run_of(rest, first, unicode::is_number))
     } else {
         let other = |c| {
             !is_connector(c)
@@ -70,9 +98,9 @@ fn next_word(text: &[char]) -> (Word, &[char], &[char]) {
                 && !unicode::is_number(c)
                 && !unicode::is_punctuation(c)
         };
-        (Word::Other, run_of(text, other).max(1))
+        (Word::Other, run_of(rest, first, other))
     };
-    let (word_text, rest) = text.split_at(length);
+    let (word_text, rest) = text.split_at(begun + more);
     (word, word_text, rest)
 }
 
@@ -169,7 +197,11 @@ pub(super) fn camelcase<'a>(
     out.put(connectors)?;
     let mut chars = rest.chars();
     let Some(first) = chars.next() else {
-        return Ok(());
+        // Nothing but connectors: the library writes the last one twice.
+        return match text.chars().next_back() {
+            Some(last) => out.put(last.encode_utf8(&mut [0; 4])),
+            None => Ok(()),
+        };
     };
     let mut after_capital = unicode::is_upper(first);
     let mut current = unicode::to_upper(first);

@@ -1,11 +1,11 @@
 //! Pipelines: declarations, commands, operands.
 
-use super::{Fault, Parser, span};
+use super::{Fault, Name, Parser, span};
 use crate::functions;
 use crate::lex::{Token, TokenKind};
 use crate::number::Number;
 use crate::program::{
-    Command, Decl, Expr, ExprId, ExprKind, NumId, Pipe, PipeId, Run, Span, Variable,
+    Command, Decl, Expr, ExprId, ExprKind, NumId, Pipe, PipeId, Run, Span, UNSET, Variable,
 };
 use crate::strconv;
 
@@ -28,6 +28,7 @@ impl<'s> Parser<'_, 's> {
             self.open_commands.push(command);
         };
         self.check(mark, context)?;
+        self.set_declared(decl);
         let start = self.program.commands.len() as u32;
         self.program
             .commands
@@ -130,28 +131,46 @@ impl<'s> Parser<'_, 's> {
 
     /// A new variable, or the one that is assigned to.
     fn declare(&mut self, token: Token, assigns: bool) -> Variable {
-        let name = self.str_of(token);
-        let known = self
-            .frame
-            .variables
-            .iter()
-            .rposition(|known| *known == name);
-        if assigns && let Some(slot) = known {
+        let text = self.str_of(token);
+        if assigns && let Some(slot) = self.slot_of(text) {
             return Variable {
-                slot: slot as u32,
+                slot,
                 name: span(token),
             };
         }
-        self.frame.variables.push(name);
+        self.frame.variables.push(Name { text, set: false });
         // Go finds out while rendering that there is nothing to assign to.
         let slot = if assigns {
-            u32::MAX
+            UNSET
         } else {
             self.frame.variables.len() as u32 - 1
         };
         Variable {
             slot,
             name: span(token),
+        }
+    }
+
+    /// From here on the names that a pipeline declares mean its own variables; inside it they meant outer ones.
+    fn set_declared(&mut self, decl: Decl) {
+        for variable in [decl.first, decl.second].into_iter().flatten() {
+            if let Some(name) = self.frame.variables.get_mut(variable.slot as usize) {
+                name.set = true;
+            }
+        }
+    }
+
+    /// The slot of the innermost variable of a name; [`UNSET`] when it is known but not set yet, which Go finds out
+    /// while rendering.
+    fn slot_of(&self, text: &str) -> Option<u32> {
+        let variables = &self.frame.variables;
+        let set = |name: &Name<'_>| name.set && name.text == text;
+        match variables.iter().rposition(set) {
+            Some(slot) => Some(slot as u32),
+            None => variables
+                .iter()
+                .any(|name| name.text == text)
+                .then_some(UNSET),
         }
     }
 
@@ -289,16 +308,11 @@ impl<'s> Parser<'_, 's> {
 
     fn variable(&mut self, token: Token) -> Result<ExprKind, Fault> {
         let name = self.str_of(token);
-        let Some(slot) = self
-            .frame
-            .variables
-            .iter()
-            .rposition(|known| *known == name)
-        else {
+        let Some(slot) = self.slot_of(name) else {
             return Err(format!("undefined variable `{name}`").into());
         };
         let variable = Variable {
-            slot: slot as u32,
+            slot,
             name: span(token),
         };
         Ok(ExprKind::Variable {

@@ -2,7 +2,9 @@
 
 use super::{Frame, Renderer};
 use crate::functions::{self, Body, Builtin, FunctionId, Type};
-use crate::program::{Command, Decl, Expr, ExprId, ExprKind, Folded, Pipe, PipeId, Run, Span};
+use crate::program::{
+    Command, Decl, Expr, ExprId, ExprKind, Folded, Pipe, PipeId, Run, Span, UNSET, Variable,
+};
 use crate::value::Elem;
 use crate::{CallError, Error, List, Map, MissingKey, Text, Value, methods};
 
@@ -107,9 +109,8 @@ impl<'r> Renderer<'r, '_> {
     ) -> Result<(), Error> {
         let Decl { first, second, .. } = pipe.decl;
         for variable in [first, second].into_iter().flatten() {
-            if variable.slot == u32::MAX {
-                let message = format!("undefined variable: {}", frame.text(variable.name));
-                return Err(frame.error(variable.name, CallError::new(message)));
+            if variable.slot == UNSET {
+                return Err(undefined(frame, variable));
             }
             frame.set(variable.slot, value.clone());
         }
@@ -149,7 +150,7 @@ impl<'r> Renderer<'r, '_> {
                 return self.chain(frame, dot, dot.clone(), path, command, last);
             }
             ExprKind::Variable { variable, path } if !path.is_empty() => {
-                let receiver = frame.variable(variable.slot);
+                let receiver = self.variable(frame, variable)?;
                 return self.chain(frame, dot, receiver, path, command, last);
             }
             ExprKind::Chain { base, path } => {
@@ -196,7 +197,7 @@ impl<'r> Renderer<'r, '_> {
             ExprKind::Escaped(id) => Ok(Value::Str(self.constant(self.program.string(id)))),
             ExprKind::Field(path) => self.fields(frame, dot, path, expr.span),
             ExprKind::Variable { variable, path } => {
-                let receiver = frame.variable(variable.slot);
+                let receiver = self.variable(frame, variable)?;
                 self.fields(frame, &receiver, path, expr.span)
             }
             ExprKind::Chain { base, path } => {
@@ -215,6 +216,13 @@ impl<'r> Renderer<'r, '_> {
                 renderer.pipe(frame, dot, pipe)
             }),
         }
+    }
+
+    fn variable(&self, frame: &Frame<'r>, variable: Variable) -> Result<Value<'r>, Error> {
+        if variable.slot == UNSET {
+            return Err(undefined(frame, variable));
+        }
+        Ok(frame.variable(variable.slot))
     }
 
     /// Fields without arguments.
@@ -658,6 +666,11 @@ impl<'r> Renderer<'r, '_> {
             ),
         }))
     }
+}
+
+fn undefined(frame: &Frame<'_>, variable: Variable) -> Error {
+    let message = format!("undefined variable: {}", frame.text(variable.name));
+    frame.error(variable.name, CallError::new(message))
 }
 
 fn nil_of<'r>(wanted: Type) -> Result<Value<'r>, CallError> {

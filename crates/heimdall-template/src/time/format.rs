@@ -47,11 +47,8 @@ fn put(parts: &Parts, piece: Piece, out: &mut String) {
             (false, true) => "AM",
             (false, false) => "am",
         }),
-        Piece::ZoneName
-            if parts.abbreviation.is_empty() || parts.abbreviation.starts_with(['+', '-']) =>
-        {
-            unnamed(parts.offset, out);
-        }
+        // A zone that no name is known of shows its offset.
+        Piece::ZoneName if parts.abbreviation.is_empty() => offset(parts.offset, false, 2, out),
         Piece::ZoneName => out.push_str(&parts.abbreviation),
         Piece::Offset { z: true, .. } if parts.offset == 0 => out.push('Z'),
         Piece::Offset {
@@ -87,10 +84,12 @@ fn offset(seconds: i32, colons: bool, parts: u8, out: &mut String) {
     }
 }
 
-/// The offset in place of a name: minutes only when there are some.
-fn unnamed(seconds: i32, out: &mut String) {
+/// The abbreviation of a zone of the IANA database that has digits for letters: minutes only when there are some.
+pub(super) fn numeric_abbreviation(seconds: i32) -> String {
     let parts = if seconds / 60 % 60 == 0 { 1 } else { 2 };
-    offset(seconds, false, parts, out);
+    let mut out = String::new();
+    offset(seconds, false, parts, &mut out);
+    out
 }
 
 fn fraction(nanos: u32, digits: usize, trimmed: bool, separator: char, out: &mut String) {
