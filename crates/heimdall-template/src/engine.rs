@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::function::{self, Answer, Arguments, Function};
 use crate::{CallError, Error, Template, Value};
 
 /// Functions, delimiters and limits; parses templates. Cheap to clone.
@@ -30,8 +31,7 @@ pub(crate) struct Settings {
 }
 
 /// A function of the caller's.
-pub(crate) type OwnFunction =
-    Arc<dyn for<'a> Fn(&[Value<'a>]) -> Result<Value<'a>, CallError> + Send + Sync>;
+pub(crate) type OwnFunction = Arc<function::Run>;
 
 /// What `.key` of a map without that key does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -194,15 +194,56 @@ impl EngineBuilder {
         self
     }
 
-    /// A function of one's own, over the arguments as they come. It wins over one of the same name.
-    pub fn function<F>(mut self, name: &str, function: F) -> Self
+    /// A function of one's own, a closure over typed arguments. It wins over one of the same name.
+    ///
+    /// Its arguments are [`Argument`](crate::Argument)s, its result is an [`Answer`]; other numbers and types of arguments are refused
+    /// before it is called.
+    ///
+    /// ```
+    /// use heimdall_template::Engine;
+    ///
+    /// let engine = Engine::builder()
+    ///     .function("double", |n: i64| n * 2)
+    ///     .function("initial", |name: &str| name.chars().next().map(String::from))
+    ///     .function("port", |text: &str| text.parse::<u16>().map(i64::from))
+    ///     .build();
+    /// let template = engine.parse("t", r#"{{ double 21 }} {{ initial "Ann" }} {{ port "80" }}"#)?;
+    /// assert_eq!(template.render_to_string(&serde_json::json!({}))?, "42 A 80");
+    /// # Ok::<(), heimdall_template::Error>(())
+    /// ```
+    pub fn function<F, Args, R>(self, name: &str, function: F) -> Self
+    where
+        F: Function<Args, R> + for<'v> Function<<Args as Arguments<'v>>::Read, R>,
+        Args: for<'v> Arguments<'v> + 'static,
+        R: Answer + 'static,
+    {
+        self.own(name, function::erased::<F, Args, R>(function))
+    }
+
+    /// A function of one's own over any number of arguments as they come. It wins over one of the same name.
+    ///
+    /// What it gives may borrow from its arguments.
+    ///
+    /// ```
+    /// use heimdall_template::{Engine, Value};
+    ///
+    /// let engine = Engine::builder()
+    ///     .variadic("second", |args| Ok(args.get(1).cloned().unwrap_or_default()))
+    ///     .build();
+    /// let template = engine.parse("t", "{{ second .a .b .c }}")?;
+    /// assert_eq!(template.render_to_string(&serde_json::json!({"b": "x"}))?, "x");
+    /// # Ok::<(), heimdall_template::Error>(())
+    /// ```
+    pub fn variadic<F>(self, name: &str, function: F) -> Self
     where
         F: for<'a> Fn(&[Value<'a>]) -> Result<Value<'a>, CallError> + Send + Sync + 'static,
     {
+        self.own(name, function::shared(function))
+    }
+
+    fn own(mut self, name: &str, function: OwnFunction) -> Self {
         self.settings.own.retain(|own| own.0 != name);
-        self.settings
-            .own
-            .push((name.to_owned(), Arc::new(function)));
+        self.settings.own.push((name.to_owned(), function));
         self
     }
 }

@@ -128,6 +128,7 @@ impl Error {
     }
 
     /// Fills in the place, unless an inner evaluation already did.
+    #[cold]
     pub(crate) fn at(mut self, template: &str, source: &str, start: usize, end: usize) -> Self {
         if self.0.line != 0 {
             return self;
@@ -192,32 +193,57 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {}
 
 /// Why a function or method refused; the engine adds the place.
+///
+/// One pointer wide: every value that a function gives travels beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CallError {
-    pub(crate) kind: ErrorKind,
-    pub(crate) message: String,
+pub struct CallError(Box<Refusal>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Refusal {
+    kind: ErrorKind,
+    message: String,
 }
 
 impl CallError {
     /// An error with this message.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Refusal {
             kind: ErrorKind::Exec,
             message: message.into(),
-        }
+        }))
     }
 
+    /// Whether a limit was reached, or the arguments refused.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What is wrong.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    #[cold]
     pub(crate) fn limit(limit: Limit) -> Self {
-        Self {
+        Self(Box::new(Refusal {
             kind: ErrorKind::Limit(limit),
             message: format!("limit `{limit}` reached"),
+        }))
+    }
+
+    /// Says which function it was; a limit is nobody's fault.
+    #[cold]
+    pub(crate) fn of_function(mut self, name: &str) -> Self {
+        if self.0.kind == ErrorKind::Exec && !name.is_empty() {
+            self.0.message = format!("error calling {name}: {}", self.0.message);
         }
+        self
     }
 }
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(self.message())
     }
 }
 
@@ -237,6 +263,6 @@ impl From<&str> for CallError {
 
 impl From<CallError> for Error {
     fn from(error: CallError) -> Self {
-        Self::new(error.kind, error.message)
+        Self::new(error.0.kind, error.0.message)
     }
 }

@@ -1,10 +1,13 @@
 //! Go's `fmt`: values as text, by verbs and flags.
 
+mod number;
+mod prepared;
 mod print;
 mod printf;
 mod value;
 
-pub(crate) use print::{print, println};
+pub(crate) use prepared::Format;
+pub(crate) use print::{print, print_pointed, println};
 pub(crate) use printf::printf;
 pub(crate) use value::{DEEPEST, Printer};
 
@@ -23,8 +26,34 @@ pub(crate) fn write_value(value: &Value<'_>, out: &mut dyn Sink) -> Result<(), C
         {
             put_int(*f as i64, out)
         }
+        // Between these bounds the shortest form has no exponent, and is Rust's as well.
+        Value::Float(f) if (1e-4..1e6).contains(&f.abs()) => put_display(f, out),
         value => Printer::new(out).print_arg(value, 'v'),
     }
+}
+
+/// Writes without taking memory.
+fn put_display(value: &dyn std::fmt::Display, out: &mut dyn Sink) -> Result<(), CallError> {
+    struct Pieces<'o> {
+        out: &'o mut dyn Sink,
+        result: Result<(), CallError>,
+    }
+    impl std::fmt::Write for Pieces<'_> {
+        fn write_str(&mut self, piece: &str) -> std::fmt::Result {
+            self.result = self.out.put(piece);
+            match self.result {
+                Ok(()) => Ok(()),
+                Err(_) => Err(std::fmt::Error),
+            }
+        }
+    }
+    let mut pieces = Pieces {
+        out,
+        result: Ok(()),
+    };
+    // What went wrong is in `result`.
+    let _ = std::fmt::write(&mut pieces, format_args!("{value}"));
+    pieces.result
 }
 
 /// Writes a whole number without taking memory.

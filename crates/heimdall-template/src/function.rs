@@ -1,7 +1,9 @@
 //! Functions of the caller's as closures over typed arguments.
 
+use std::sync::Arc;
+
 use crate::value::Elem;
-use crate::{CallError, IntType, List, Text, Time, Value};
+use crate::{CallError, IntType, List, Time, Value};
 
 /// What runs for a function of one's own.
 pub(crate) type Run = dyn for<'a> Fn(&[Value<'a>]) -> Result<Value<'a>, CallError> + Send + Sync;
@@ -10,9 +12,9 @@ pub(crate) type Run = dyn for<'a> Fn(&[Value<'a>]) -> Result<Value<'a>, CallErro
 /// [`Answer`].
 ///
 /// Implemented for every such closure and `fn`; see [`EngineBuilder::function`](crate::EngineBuilder::function).
-pub trait Function<Args, Result>: Send + Sync + 'static {
+pub trait Function<Args, R>: Send + Sync + 'static {
     /// Calls it.
-    fn call(&self, args: Args) -> Result;
+    fn call(&self, args: Args) -> R;
 }
 
 /// A tuple of arguments.
@@ -29,8 +31,8 @@ pub trait Arguments<'v> {
 
 /// One argument: `bool`, an integer, `f64`, `&str`, `String`, `Time`, `Option` and `Vec` of them.
 ///
-/// Go's types are kept apart: an integer parameter takes any integer that fits it, `f64` only a `float64`, or a literal
-/// that is a whole number.
+/// Numbers convert where nothing is lost: an integer takes any integer that fits it and a `float64` that is whole, since
+/// JSON knows no others; `f64` takes every number.
 pub trait Argument<'v> {
     /// What the closure gets.
     type Read;
@@ -59,6 +61,12 @@ fn mismatch(wanted: &str, value: &Value<'_>) -> CallError {
     ))
 }
 
+/// A float that is a whole number which a float can hold exactly.
+fn whole(f: f64) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    (f.fract() == 0.0 && f.abs() <= EXACT).then_some(f as i64)
+}
+
 macro_rules! integers {
     ($($int:ty => $name:literal),*) => {$(
         impl<'v> Argument<'v> for $int {
@@ -68,9 +76,15 @@ macro_rules! integers {
                 let number = match value {
                     Value::Int(n, _) => <$int>::try_from(*n).ok(),
                     Value::Uint(n, _) => <$int>::try_from(*n).ok(),
+                    Value::Float(f) => whole(*f).and_then(|n| <$int>::try_from(n).ok()),
                     _ => return Err(mismatch($name, value)),
                 };
-                number.ok_or_else(|| CallError::new(concat!("number does not fit ", $name)))
+                number.ok_or_else(|| {
+                    CallError::new(format!(
+                        concat!("{} does not fit ", $name),
+                        crate::fmt::display(value)
+                    ))
+                })
             }
         }
     )*};
@@ -95,9 +109,21 @@ macro_rules! argument {
 
 argument! {
     bool => bool, "bool", Value::Bool(b) => *b;
-    f64 => f64, "float64", Value::Float(f) => *f;
     String => String, "string", Value::Str(text) => text.to_lossy().into_owned();
     Time => Time, "time.Time", Value::Time(time) => *time;
+}
+
+impl<'v> Argument<'v> for f64 {
+    type Read = Self;
+
+    fn read(value: &'v Value<'_>) -> Result<Self, CallError> {
+        match value {
+            Value::Float(f) => Ok(*f),
+            Value::Int(n, _) => Ok(*n as f64),
+            Value::Uint(n, _) => Ok(*n as f64),
+            value => Err(mismatch("float64", value)),
+        }
+    }
 }
 
 impl<'v> Argument<'v> for &str {
@@ -155,9 +181,11 @@ impl Answer for i32 {
     }
 }
 
+/// Not an object or mapping that is borrowed; see [`EngineBuilder::variadic`](crate::EngineBuilder::variadic) for those.
 impl Answer for Value<'static> {
     fn answer<'a>(self) -> Result<Value<'a>, CallError> {
-        Ok(self)
+        self.detached()
+            .ok_or_else(|| CallError::new("a function gave a borrowed object"))
     }
 }
 
@@ -225,18 +253,22 @@ functions!("4": A a, B b, C c, D d);
 functions!("5": A a, B b, C c, D d, E e);
 
 /// The closure over arguments as they come.
-pub(crate) fn erased<F, Args, Result>(function: F) -> Box<Run>
+pub(crate) fn erased<F, Args, R>(function: F) -> Arc<Run>
 where
-    F: Function<Args, Result> + for<'v> Function<<Args as Arguments<'v>>::Read, Result>,
-    Args: for<'v> Arguments<'v>,
-    Result: Answer,
+    F: Function<Args, R> + for<'v> Function<<Args as Arguments<'v>>::Read, R>,
+    Args: for<'v> Arguments<'v> + 'static,
+    R: Answer + 'static,
 {
-    Box::new(move |args| function.call(Args::read(args)?).answer())
+    shared(move |args| {
+        let args = Args::read(args)?;
+        Function::<<Args as Arguments<'_>>::Read, R>::call(&function, args).answer()
+    })
 }
 
-/// Text and lists of a template's, so that both sides of a closure read alike.
-impl Answer for Text<'static> {
-    fn answer<'a>(self) -> Result<Value<'a>, CallError> {
-        Ok(Value::Str(self))
-    }
+/// Says what the closure is for, so that its lifetimes are found out.
+pub(crate) fn shared<F>(function: F) -> Arc<Run>
+where
+    F: for<'a> Fn(&[Value<'a>]) -> Result<Value<'a>, CallError> + Send + Sync + 'static,
+{
+    Arc::new(function)
 }

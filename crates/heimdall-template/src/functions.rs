@@ -25,6 +25,7 @@ mod urls;
 mod words;
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::LazyLock;
 
 use crate::context::Context;
@@ -112,7 +113,25 @@ fn go_slice() -> u16 {
     table::BUILTINS.len() as u16 - 1
 }
 
-static BY_NAME: LazyLock<HashMap<&'static str, u16>> = LazyLock::new(|| {
+/// FNV-1a: the names are our own, so that nobody can make them collide.
+#[derive(Clone, Copy, Default)]
+struct Fnv(u64);
+
+impl Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
+
+type ByName = HashMap<&'static str, u16, BuildHasherDefault<Fnv>>;
+
+static BY_NAME: LazyLock<ByName> = LazyLock::new(|| {
     // Backwards, so that the first of two entries wins.
     table::BUILTINS
         .iter()

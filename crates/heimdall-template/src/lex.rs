@@ -53,6 +53,15 @@ pub(crate) struct Token {
     pub(crate) end: usize,
 }
 
+impl Token {
+    /// Before the first token.
+    pub(crate) const START: Self = Self {
+        kind: TokenKind::Eof,
+        start: 0,
+        end: 0,
+    };
+}
+
 /// A text that has no tokens at this place.
 #[derive(Debug)]
 pub(crate) struct LexError {
@@ -65,6 +74,9 @@ pub(crate) struct Lexer<'s> {
     source: &'s str,
     left: &'s str,
     right: &'s str,
+    /// The first bytes of the delimiters: most places are decided by them alone.
+    left_first: u8,
+    right_first: u8,
     start: usize,
     pos: usize,
     inside_action: bool,
@@ -77,6 +89,8 @@ impl<'s> Lexer<'s> {
             source,
             left,
             right,
+            left_first: left.bytes().next().unwrap_or_default(),
+            right_first: right.bytes().next().unwrap_or_default(),
             start: 0,
             pos: 0,
             inside_action: false,
@@ -131,7 +145,7 @@ impl<'s> Lexer<'s> {
             if rest.is_empty() {
                 return Ok(self.token(TokenKind::Eof));
             }
-            let Some(found) = find(rest, self.left) else {
+            let Some(found) = self.find_left(rest) else {
                 self.pos = self.source.len();
                 return Ok(self.token(TokenKind::Text));
             };
@@ -157,6 +171,24 @@ impl<'s> Lexer<'s> {
                 return Ok(token);
             }
         }
+    }
+
+    /// Where the left delimiter stands.
+    fn find_left(&self, text: &str) -> Option<usize> {
+        let (bytes, delim) = (text.as_bytes(), self.left.as_bytes());
+        memchr::memchr_iter(self.left_first, bytes)
+            .find(|at| bytes.get(*at..).is_some_and(|rest| rest.starts_with(delim)))
+    }
+
+    /// Whether the right delimiter stands so many bytes ahead.
+    #[inline]
+    fn right_at(&self, ahead: usize) -> bool {
+        self.byte(ahead) == Some(self.right_first)
+            && self
+                .source
+                .as_bytes()
+                .get(self.pos + ahead..)
+                .is_some_and(|rest| rest.starts_with(self.right.as_bytes()))
     }
 
     /// The left delimiter; `None` when it began a comment, which is skipped.
@@ -190,7 +222,7 @@ impl<'s> Lexer<'s> {
         if trims {
             self.pos += 2;
             self.start = self.pos;
-        } else if !self.rest().starts_with(self.right) {
+        } else if !self.right_at(0) {
             return None;
         }
         self.pos += self.right.len();
@@ -202,17 +234,14 @@ impl<'s> Lexer<'s> {
         Some(token)
     }
 
+    #[inline]
     fn trimmed_right_delim(&self) -> bool {
-        self.byte(1) == Some(b'-')
-            && self.byte(0).is_some_and(is_space_byte)
-            && self
-                .source
-                .get(self.pos + 2..)
-                .is_some_and(|rest| rest.starts_with(self.right))
+        self.byte(1) == Some(b'-') && self.byte(0).is_some_and(is_space_byte) && self.right_at(2)
     }
 
+    #[inline]
     fn at_right_delim(&self) -> bool {
-        self.trimmed_right_delim() || self.rest().starts_with(self.right)
+        self.right_at(0) || self.trimmed_right_delim()
     }
 
     fn inside_action(&mut self) -> Result<Token, LexError> {
@@ -297,6 +326,12 @@ impl<'s> Lexer<'s> {
     }
 
     fn word(&mut self, kind: TokenKind) -> Result<Token, LexError> {
+        while self
+            .byte(0)
+            .is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
+        {
+            self.pos += 1;
+        }
         while let Some(c) = self.peek_char() {
             if !is_alphanumeric(c) {
                 break;
@@ -320,13 +355,11 @@ impl<'s> Lexer<'s> {
     }
 
     fn at_terminator(&self) -> bool {
-        match self.peek_char() {
-            None => true,
-            Some(c) => {
-                is_space(c)
-                    || matches!(c, '.' | ',' | '|' | ':' | ')' | '(')
-                    || self.rest().starts_with(self.right)
+        match self.byte(0) {
+            None | Some(b' ' | b'\t' | b'\r' | b'\n' | b'.' | b',' | b'|' | b':' | b')' | b'(') => {
+                true
             }
+            Some(_) => self.right_at(0),
         }
     }
 
@@ -419,11 +452,13 @@ impl<'s> Lexer<'s> {
     }
 }
 
-fn find(text: &str, delim: &str) -> Option<usize> {
-    memchr::memmem::find(text.as_bytes(), delim.as_bytes())
-}
-
 fn keyword(word: &str) -> TokenKind {
+    // All of them are of small letters, two to eight.
+    if !(2..=8).contains(&word.len())
+        || !word.starts_with(['b', 'c', 'd', 'e', 'f', 'i', 'n', 'r', 't', 'w'])
+    {
+        return TokenKind::Identifier;
+    }
     match word {
         "true" | "false" => TokenKind::Bool,
         "nil" => TokenKind::Nil,

@@ -26,6 +26,7 @@ pub(crate) fn parse(settings: &Settings, sources: &[(&str, &str)]) -> Result<Pro
             name: (*name).to_owned(),
             text: (*text).to_owned(),
         });
+        reserve(&mut program, text);
         let mut parser = Parser::new(settings, &mut program, index, text);
         let result = parser.text_of(name);
         let at = parser.at;
@@ -38,6 +39,17 @@ pub(crate) fn parse(settings: &Settings, sources: &[(&str, &str)]) -> Result<Pro
     }
     fold::fold(settings, &mut program);
     Ok(program)
+}
+
+/// Makes room for what a text of this length usually holds, so that the tables need not grow often.
+fn reserve(program: &mut Program, text: &str) {
+    let actions = text.len() / 40;
+    program.ops.reserve(actions * 2);
+    program.pipes.reserve(actions);
+    program.commands.reserve(actions);
+    program.args.reserve(actions);
+    program.exprs.reserve(actions * 2);
+    program.paths.reserve(actions * 2);
 }
 
 /// What is wrong; without a place it is the current token's.
@@ -112,7 +124,8 @@ struct Parser<'p, 's> {
     source: &'s str,
     lexer: Lexer<'s>,
     /// Tokens given back, the next one last.
-    pending: [Option<Token>; 3],
+    pending: [Token; 3],
+    waiting: usize,
     /// The token last taken, for the place of an error.
     at: Token,
     /// Where the term last read ends.
@@ -123,6 +136,8 @@ struct Parser<'p, 's> {
     open_ops: Vec<Op>,
     open_commands: Vec<Command>,
     open_args: Vec<ExprId>,
+    /// Parents of paths and their numbers.
+    parents: Vec<(Span, u32)>,
     /// Literals of the current action have a carriage return, a line feed.
     literal_breaks: (bool, bool),
 }
@@ -143,34 +158,38 @@ impl<'p, 's> Parser<'p, 's> {
             source_index,
             source,
             lexer: Lexer::new(source, &settings.left, &settings.right),
-            pending: [None; 3],
-            at: Token {
-                kind: TokenKind::Eof,
-                start: 0,
-                end: 0,
-            },
+            pending: [Token::START; 3],
+            waiting: 0,
+            at: Token::START,
             last_end: 0,
             frame: Frame::new(),
             depth: 0,
             open_ops: Vec::new(),
             open_commands: Vec::new(),
             open_args: Vec::new(),
+            parents: Vec::new(),
             literal_breaks: (false, false),
         }
     }
 
     fn next(&mut self) -> Result<Token, Fault> {
-        let token = match self.pending.iter_mut().rev().find_map(Option::take) {
-            Some(token) => token,
+        let waiting = self.waiting.checked_sub(1);
+        let token = match waiting.and_then(|last| Some((last, *self.pending.get(last)?))) {
+            Some((last, token)) => {
+                self.waiting = last;
+                token
+            }
             None => self.lexer.next()?,
         };
         self.at = token;
         Ok(token)
     }
 
+    #[inline]
     fn back(&mut self, token: Token) {
-        if let Some(free) = self.pending.iter_mut().find(|slot| slot.is_none()) {
-            *free = Some(token);
+        if let Some(free) = self.pending.get_mut(self.waiting) {
+            *free = token;
+            self.waiting += 1;
         }
     }
 

@@ -52,14 +52,24 @@ impl Printer<'_> {
     }
 
     fn list(&self, f: &mut Formatter<'_>, run: Run) -> fmt::Result {
-        run.of(&self.program.ops)
-            .iter()
-            .try_for_each(|op| self.op(f, op))
+        let mut ops = run.of(&self.program.ops).iter().peekable();
+        while let Some(op) = ops.next() {
+            let Op::Text(span) = *op else {
+                self.op(f, op)?;
+                continue;
+            };
+            let following = match ops.peek() {
+                Some(Op::Text(next)) => self.text(*next),
+                _ => "{{",
+            };
+            literal_text(f, self.text(span), following)?;
+        }
+        Ok(())
     }
 
     fn op(&self, f: &mut Formatter<'_>, op: &Op) -> fmt::Result {
         match *op {
-            Op::Text(span) => f.write_str(self.text(span)),
+            Op::Text(span) => literal_text(f, self.text(span), "{{"),
             Op::Action(pipe) => {
                 f.write_str("{{")?;
                 self.pipe(f, pipe)?;
@@ -155,10 +165,10 @@ impl Printer<'_> {
             ExprKind::Number(_) => f.write_str(self.text(expr.span)),
             ExprKind::Literal(span) => f.write_str(&quoted(self.text(span).as_bytes())),
             ExprKind::Escaped(id) => f.write_str(&self.quoted(id)),
-            ExprKind::Field(path) => self.path(f, path),
+            ExprKind::Field(path) => self.path(f, path.names),
             ExprKind::Variable { variable, path } => {
                 f.write_str(self.text(variable.name))?;
-                self.path(f, path)
+                self.path(f, path.names)
             }
             ExprKind::Chain { base, path } => {
                 self.expr(f, base)?;
@@ -185,6 +195,21 @@ impl Printer<'_> {
     fn quoted(&self, id: StrId) -> String {
         quoted(self.program.string(id))
     }
+}
+
+/// Text of a template and what follows it, so that no delimiter begins where none was: a brace at the end is kept apart
+/// by a comment that trims itself away, a delimiter of other engines becomes a literal.
+fn literal_text(f: &mut Formatter<'_>, text: &str, following: &str) -> fmt::Result {
+    for (i, piece) in text.split("{{").enumerate() {
+        if i > 0 {
+            f.write_str("{{`{{`}}")?;
+        }
+        f.write_str(piece)?;
+    }
+    if text.ends_with('{') && !text.ends_with("{{") && following.starts_with('{') {
+        f.write_str(" {{- /**/ -}} ")?;
+    }
+    Ok(())
 }
 
 fn quoted(bytes: &[u8]) -> String {

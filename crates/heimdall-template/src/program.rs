@@ -1,5 +1,6 @@
 //! A parsed template: flat tables that the renderer walks by index.
 
+use crate::fmt::Format;
 use crate::functions::FunctionId;
 use crate::number::Number;
 
@@ -72,7 +73,7 @@ macro_rules! id {
     )*};
 }
 
-id!(PipeId, StrId, NumId, ExprId);
+id!(PipeId, StrId, NumId, ExprId, FormatId);
 
 /// `$x := a | b c`
 #[derive(Debug, Clone, Copy)]
@@ -82,8 +83,20 @@ pub(crate) struct Pipe {
     pub(crate) commands: Run,
     /// A literal of this action has a carriage return, a line feed.
     pub(crate) literal_breaks: (bool, bool),
-    /// The value, when nothing in it depends on data.
-    pub(crate) folded: Option<Folded>,
+    pub(crate) form: Form,
+}
+
+/// The shape of a pipeline, found out before rendering.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Form {
+    /// Any commands.
+    Commands,
+    /// Commands, the last of which is a function that writes text.
+    Written(u16),
+    /// One operand, and nothing is called.
+    Operand(ExprId),
+    /// Nothing in it depends on data.
+    Folded(Folded),
 }
 
 /// A value known before rendering.
@@ -119,6 +132,8 @@ pub(crate) struct Command {
     pub(crate) head: ExprId,
     pub(crate) args: Run,
     pub(crate) span: Span,
+    /// The format of a `printf`, when it is a literal that could be cut into pieces.
+    pub(crate) format: Option<FormatId>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -138,11 +153,11 @@ pub(crate) enum ExprKind {
     /// A literal with escapes.
     Escaped(StrId),
     /// `.A.B`
-    Field(Run),
+    Field(Path),
     /// `$x.A.B`; slot 0 is `$`.
     Variable {
         variable: Variable,
-        path: Run,
+        path: Path,
     },
     /// `(pipe).A.B`
     Chain {
@@ -151,6 +166,14 @@ pub(crate) enum ExprKind {
     },
     Function(FunctionId),
     Pipe(PipeId),
+}
+
+/// Names one after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Path {
+    pub(crate) names: Run,
+    /// Two paths with the same number have the same names before the last one.
+    pub(crate) parent: u32,
 }
 
 /// A named body: the text itself, `define` or `block`.
@@ -183,9 +206,14 @@ pub(crate) struct Program {
     pub(crate) commands: Vec<Command>,
     pub(crate) args: Vec<ExprId>,
     pub(crate) exprs: Vec<Expr>,
+    /// Names of paths.
     pub(crate) paths: Vec<Span>,
+    /// Numbers given to the parents of paths.
+    pub(crate) parents: u32,
     pub(crate) numbers: Vec<Number>,
     pub(crate) strings: Vec<Box<[u8]>>,
+    /// Formats that are literals, cut into pieces.
+    pub(crate) formats: Vec<Format>,
     /// Patterns that are literals, compiled.
     pub(crate) regexes: Vec<(Box<str>, regex::bytes::Regex)>,
 }

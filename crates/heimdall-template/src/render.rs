@@ -1,5 +1,6 @@
 //! Runs a program over data.
 
+mod call;
 mod eval;
 mod range;
 
@@ -7,10 +8,10 @@ use std::fmt;
 
 use crate::context::Context;
 use crate::engine::Settings;
-use crate::fmt::write_printable;
-use crate::functions::{self, Body, FunctionId};
-use crate::program::{Definition, ExprKind, Op, Pipe, PipeId, Program, Run, Span, StrId};
-use crate::sink::Output;
+use crate::fmt::{Format, write_printable};
+use crate::functions::{self, Body};
+use crate::program::{Command, Definition, Form, Op, Pipe, PipeId, Program, Run, Span, StrId};
+use crate::sink::{Output, Sink as _};
 use crate::{CallError, Error, ErrorKind, Limit, RenderOptions, Value};
 
 /// Control structures, parentheses and `template` calls that may be open at a time: the renderer recurses.
@@ -37,9 +38,15 @@ pub(crate) fn render<'r>(
         out: Output::new(out, settings.limits.output, options),
         calls: 0,
         depth: 0,
+        parents: [None; PARENTS],
     };
-    renderer.definition(definition, data)?;
-    renderer.out.finish().map_err(Error::from)
+    let rendered = renderer.definition(definition, data);
+    // What was written before an error stays written.
+    let finished = match rendered {
+        Ok(()) => renderer.out.finish(),
+        Err(_) => renderer.out.flush(),
+    };
+    rendered.and(finished.map_err(Error::from))
 }
 
 /// The value of a pipeline that depends on no data; `None` when it cannot be computed.
@@ -57,12 +64,13 @@ pub(crate) fn constant<'r>(
         out: Output::new(&mut nowhere, 0, RenderOptions::default()),
         calls: 0,
         depth: 0,
+        parents: [None; PARENTS],
     };
     let mut frame = Frame {
         source: &source.text,
         name: "",
         root: Value::Missing,
-        variables: Vec::new(),
+        variables: Variables::default(),
     };
     renderer
         .pipe(&mut frame, &Value::Missing, PipeId(pipe as u32))
@@ -75,6 +83,20 @@ struct Renderer<'r, 'o> {
     out: Output<'o>,
     calls: usize,
     depth: usize,
+    /// Objects that paths led to; each parent of a path has one place it may be in.
+    parents: [Option<Parent<'r>>; PARENTS],
+}
+
+const PARENTS: usize = 4;
+
+type JsonMap = serde_json::Map<String, serde_json::Value>;
+
+/// The object that the names before the last one of some paths lead to.
+#[derive(Clone, Copy)]
+struct Parent<'r> {
+    number: u32,
+    from: &'r JsonMap,
+    object: &'r JsonMap,
 }
 
 /// The variables of one body; nothing is inherited by a called one.
@@ -83,8 +105,44 @@ struct Frame<'r> {
     name: &'r str,
     /// `$`
     root: Value<'r>,
-    /// The others, from slot 1 on; there is no memory before the first is set.
-    variables: Vec<Value<'r>>,
+    /// The others, from slot 1 on.
+    variables: Variables<'r>,
+}
+
+/// Most bodies have a few variables, for which no memory need be taken.
+const FEW: usize = 3;
+
+#[derive(Default)]
+struct Variables<'r> {
+    few: [Value<'r>; FEW],
+    more: Vec<Value<'r>>,
+}
+
+impl<'r> Variables<'r> {
+    #[inline]
+    fn get(&self, index: usize) -> Option<&Value<'r>> {
+        match self.few.get(index) {
+            Some(value) => Some(value),
+            None => self.more.get(index - FEW),
+        }
+    }
+
+    #[inline]
+    fn set(&mut self, index: usize, value: Value<'r>) {
+        match self.few.get_mut(index) {
+            Some(place) => *place = value,
+            None => self.set_more(index - FEW, value),
+        }
+    }
+
+    fn set_more(&mut self, index: usize, value: Value<'r>) {
+        if self.more.len() <= index {
+            self.more.resize(index + 1, Value::Missing);
+        }
+        if let Some(place) = self.more.get_mut(index) {
+            *place = value;
+        }
+    }
 }
 
 impl<'r> Frame<'r> {
@@ -95,6 +153,7 @@ impl<'r> Frame<'r> {
             .unwrap_or_default()
     }
 
+    #[cold]
     fn error(&self, span: Span, error: impl Into<Error>) -> Error {
         error.into().at(
             self.name,
@@ -105,28 +164,17 @@ impl<'r> Frame<'r> {
     }
 
     #[inline]
-    fn variable(&self, slot: u32) -> Value<'r> {
+    fn variable(&self, slot: u32) -> Option<&Value<'r>> {
         match slot.checked_sub(1) {
-            None => self.root.clone(),
-            Some(index) => self
-                .variables
-                .get(index as usize)
-                .cloned()
-                .unwrap_or_default(),
+            None => Some(&self.root),
+            Some(index) => self.variables.get(index as usize),
         }
     }
 
     fn set(&mut self, slot: u32, value: Value<'r>) {
-        let Some(index) = slot.checked_sub(1) else {
-            self.root = value;
-            return;
-        };
-        let index = index as usize;
-        if self.variables.len() <= index {
-            self.variables.resize(index + 1, Value::Missing);
-        }
-        if let Some(place) = self.variables.get_mut(index) {
-            *place = value;
+        match slot.checked_sub(1) {
+            None => self.root = value,
+            Some(index) => self.variables.set(index as usize, value),
         }
     }
 }
@@ -149,7 +197,7 @@ impl<'r> Renderer<'r, '_> {
             source,
             name,
             root: data.clone(),
-            variables: Vec::new(),
+            variables: Variables::default(),
         };
         self.list(&mut frame, &data, definition.body)?;
         Ok(())
@@ -159,7 +207,6 @@ impl<'r> Renderer<'r, '_> {
         for op in run.of(&self.program.ops) {
             let flow = match *op {
                 Op::Text(span) => {
-                    use crate::sink::Sink as _;
                     self.out
                         .put(frame.text(span))
                         .map_err(|error| frame.error(span, error))?;
@@ -280,49 +327,64 @@ impl<'r> Renderer<'r, '_> {
             return Ok(());
         }
         self.out.begin_action(pipe.literal_breaks);
-        if !self.write_call(frame, dot, pipe)? {
-            let value = self.pipe(frame, dot, id)?;
-            let written = match value {
-                Value::Missing | Value::Nil => self.out.put_no_value(),
-                Value::Map(map) => {
-                    write_printable(&Value::Map(self.cx.current(map)), &mut self.out)
-                }
-                value => write_printable(&value, &mut self.out),
-            };
-            written.map_err(|error| frame.error(pipe.span, error))?;
+        match pipe.form {
+            Form::Written(index) => self.write_call(frame, dot, pipe, index)?,
+            _ => {
+                let value = self.pipe(frame, dot, id)?;
+                self.write(value)
+                    .map_err(|error| frame.error(pipe.span, error))?;
+            }
         }
         self.out.end_action();
         Ok(())
     }
 
-    /// Lets the last function of a pipeline write straight to the output; `false` when it is none that writes.
+    fn write(&mut self, value: Value<'r>) -> Result<(), CallError> {
+        match value {
+            Value::Missing | Value::Nil => self.out.put_no_value(),
+            Value::Map(map) => write_printable(&Value::Map(self.cx.current(map)), &mut self.out),
+            value => write_printable(&value, &mut self.out),
+        }
+    }
+
+    /// Lets the last function of a pipeline write straight to the output.
     fn write_call(
         &mut self,
         frame: &mut Frame<'r>,
         dot: &Value<'r>,
         pipe: &'r Pipe,
-    ) -> Result<bool, Error> {
-        if pipe.folded.is_some() {
-            return Ok(false);
-        }
-        let Some((last, before)) = pipe.commands.of(&self.program.commands).split_last() else {
-            return Ok(false);
-        };
-        let head = self.program.expr(last.head);
-        let Some(ExprKind::Function(FunctionId::Builtin(index))) = head.map(|head| head.kind)
+        index: u16,
+    ) -> Result<(), Error> {
+        let commands = pipe.commands.of(&self.program.commands);
+        let (Some((last, before)), Some(builtin)) =
+            (commands.split_last(), functions::builtin(index))
         else {
-            return Ok(false);
-        };
-        let Some(builtin) = functions::builtin(index) else {
-            return Ok(false);
+            return Ok(());
         };
         let Body::Text(write) = builtin.body else {
-            return Ok(false);
+            return Ok(());
         };
-        let value = self.commands(frame, dot, before)?;
-        self.with_args(frame, dot, builtin.into(), last, value, |renderer, args| {
-            write(&mut renderer.cx, args, &mut renderer.out)
-        })?;
-        Ok(true)
+        let value = if before.is_empty() {
+            None
+        } else {
+            self.commands(frame, dot, before)?
+        };
+        let format = self.format(last);
+        self.with_args(
+            frame,
+            dot,
+            builtin.into(),
+            last,
+            value,
+            |renderer, args| match format {
+                Some(format) => format.write(args.get(1..).unwrap_or_default(), &mut renderer.out),
+                None => write(&mut renderer.cx, args, &mut renderer.out),
+            },
+        )
+    }
+
+    /// The format of a `printf` that was cut into pieces at parsing.
+    fn format(&self, command: &Command) -> Option<&'r Format> {
+        self.program.formats.get(command.format?.0 as usize)
     }
 }

@@ -58,6 +58,9 @@ impl Sink for Buffer {
     }
 }
 
+/// Shorter pieces are collected up to this many bytes, so that the caller's writer is called once for many.
+const BATCH: usize = 256;
+
 /// The output of a render.
 pub(crate) struct Output<'o> {
     out: &'o mut dyn fmt::Write,
@@ -67,6 +70,9 @@ pub(crate) struct Output<'o> {
     breaks: Option<(bool, bool)>,
     /// The beginning of a character whose rest may follow.
     pending: Vec<u8>,
+    /// Whole characters that wait to be written.
+    batch: [u8; BATCH],
+    filled: usize,
 }
 
 impl<'o> Output<'o> {
@@ -77,6 +83,8 @@ impl<'o> Output<'o> {
             options,
             breaks: None,
             pending: Vec::new(),
+            batch: [0; BATCH],
+            filled: 0,
         }
     }
 
@@ -103,35 +111,74 @@ impl<'o> Output<'o> {
         }
     }
 
-    /// Writes what waits for the rest of its character.
+    /// Writes what waits, also for the rest of its character.
     pub(crate) fn finish(&mut self) -> Result<(), CallError> {
-        if self.pending.is_empty() {
-            return Ok(());
+        if !self.pending.is_empty() {
+            let pending = std::mem::take(&mut self.pending);
+            self.write(&utf8::lossy(&pending))?;
         }
-        let pending = std::mem::take(&mut self.pending);
-        self.write(&utf8::lossy(&pending))
+        self.flush()
+    }
+
+    /// Hands what waits to the caller's writer.
+    pub(crate) fn flush(&mut self) -> Result<(), CallError> {
+        let filled = std::mem::take(&mut self.filled);
+        let waiting = self.batch.get(..filled).unwrap_or_default();
+        let written = match std::str::from_utf8(waiting) {
+            Ok("") => Ok(()),
+            Ok(text) => self.out.write_str(text),
+            Err(_) => self.out.write_str(&utf8::lossy(waiting)),
+        };
+        written.map_err(|_| CallError::new("the output refused the text"))
     }
 
     #[inline]
     fn write(&mut self, text: &str) -> Result<(), CallError> {
-        if let Some((carriage_return, line_feed)) = self.breaks {
-            let refused = text
-                .bytes()
-                .any(|b| (b == b'\r' && !carriage_return) || (b == b'\n' && !line_feed));
-            if refused {
-                return Err(CallError::new(
-                    "the text of this action has a line break that its literals have not",
-                ));
-            }
+        if let Some(allowed) = self.breaks {
+            guard(text, allowed)?;
         }
-        self.left = self
-            .left
-            .checked_sub(text.len())
-            .ok_or_else(|| CallError::limit(Limit::Output))?;
-        self.out
-            .write_str(text)
-            .map_err(|_| CallError::new("the output refused the text"))
+        let Some(left) = self.left.checked_sub(text.len()) else {
+            return Err(CallError::limit(Limit::Output));
+        };
+        self.left = left;
+        let end = self.filled + text.len();
+        if let Some(place) = self.batch.get_mut(self.filled..end) {
+            place.copy_from_slice(text.as_bytes());
+            self.filled = end;
+            return Ok(());
+        }
+        self.write_on(text)
     }
+
+    /// Text for which the batch has no room left.
+    #[inline(never)]
+    fn write_on(&mut self, text: &str) -> Result<(), CallError> {
+        self.flush()?;
+        match self.batch.get_mut(..text.len()) {
+            Some(place) => {
+                place.copy_from_slice(text.as_bytes());
+                self.filled = text.len();
+                Ok(())
+            }
+            None => self
+                .out
+                .write_str(text)
+                .map_err(|_| CallError::new("the output refused the text")),
+        }
+    }
+}
+
+/// Refuses line breaks that the literals of an action have not.
+fn guard(text: &str, (carriage_return, line_feed): (bool, bool)) -> Result<(), CallError> {
+    let refused = text
+        .bytes()
+        .any(|b| (b == b'\r' && !carriage_return) || (b == b'\n' && !line_feed));
+    if refused {
+        return Err(CallError::new(
+            "the text of this action has a line break that its literals have not",
+        ));
+    }
+    Ok(())
 }
 
 impl Sink for Output<'_> {

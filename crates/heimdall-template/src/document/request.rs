@@ -12,7 +12,7 @@ use crate::{CallError, Object, Url, Value};
 #[derive(Debug, Clone, Default)]
 pub struct RequestDocument {
     method: String,
-    url: Url,
+    url: RequestUrl,
     client_ips: Vec<String>,
     /// Several values of a name joined with commas, as templates see them.
     headers: BTreeMap<String, String>,
@@ -32,7 +32,7 @@ impl RequestDocument {
             .collect();
         Ok(Self {
             method: text("Method").to_owned(),
-            url,
+            url: RequestUrl(url),
             client_ips: json
                 .get("ClientIPAddresses")
                 .map(strings)
@@ -65,6 +65,32 @@ impl RequestDocument {
             .strip_prefix('"')
             .and_then(|value| value.strip_suffix('"'))
             .unwrap_or(value)
+    }
+}
+
+/// The URL of a request: Go's `url.URL` and the captures, which make it a type of its own.
+#[derive(Debug, Clone, Default)]
+struct RequestUrl(Url);
+
+impl Object for RequestUrl {
+    fn type_name(&self) -> &str {
+        "*main.URL"
+    }
+
+    fn field<'a>(&'a self, name: &str) -> Option<Value<'a>> {
+        self.0.field(name)
+    }
+
+    fn call<'a>(&'a self, name: &str, args: &[Value<'a>]) -> Option<Result<Value<'a>, CallError>> {
+        self.0.call(name, args)
+    }
+
+    fn field_names(&self) -> &[&str] {
+        self.0.field_names()
+    }
+
+    fn text(&self) -> Option<String> {
+        self.0.text()
     }
 }
 

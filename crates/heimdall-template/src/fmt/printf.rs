@@ -1,8 +1,9 @@
 //! `printf`: the format's text, verbs and arguments.
 
+use super::put_int;
 use super::value::{Flags, Printer, bad_verb_of_nil};
 use crate::sink::Sink;
-use crate::{CallError, Value, utf8};
+use crate::{CallError, IntType, Value, strconv, utf8};
 
 /// Go's own bound for widths and precisions.
 const TOO_LARGE: i64 = 1_000_000;
@@ -13,14 +14,7 @@ pub(crate) fn printf(
     args: &[Value<'_>],
     out: &mut dyn Sink,
 ) -> Result<(), CallError> {
-    let mut scan = Scan {
-        format,
-        pos: 0,
-        args,
-        arg: 0,
-        reordered: false,
-        good_index: true,
-    };
+    let mut scan = Scan::new(format, args);
     while scan.pos < format.len() {
         let rest = scan.rest();
         let plain = memchr::memchr(b'%', rest).unwrap_or(rest.len());
@@ -52,21 +46,32 @@ pub(crate) fn printf(
 }
 
 /// A place in a format.
-struct Scan<'f, 'v, 'a> {
+pub(super) struct Scan<'f, 'v, 'a> {
     format: &'f [u8],
-    pos: usize,
+    pub(super) pos: usize,
     args: &'v [Value<'a>],
     arg: usize,
     reordered: bool,
     good_index: bool,
 }
 
-impl Scan<'_, '_, '_> {
-    fn rest(&self) -> &[u8] {
+impl<'f, 'v, 'a> Scan<'f, 'v, 'a> {
+    pub(super) fn new(format: &'f [u8], args: &'v [Value<'a>]) -> Self {
+        Self {
+            format,
+            pos: 0,
+            args,
+            arg: 0,
+            reordered: false,
+            good_index: true,
+        }
+    }
+
+    pub(super) fn rest(&self) -> &'f [u8] {
         self.format.get(self.pos..).unwrap_or_default()
     }
 
-    fn byte(&self) -> Option<u8> {
+    pub(super) fn byte(&self) -> Option<u8> {
         self.format.get(self.pos).copied()
     }
 
@@ -79,7 +84,7 @@ impl Scan<'_, '_, '_> {
         {
             self.pos += 1;
             self.arg += 1;
-            return print(out, flags, arg, char::from(verb));
+            return put_verb(out, flags, arg, char::from(verb));
         }
         let mut after_index = self.index();
         self.width(&mut flags, &mut after_index, out)?;
@@ -102,12 +107,12 @@ impl Scan<'_, '_, '_> {
             None => mark(out, verb, "(MISSING)"),
             Some(arg) => {
                 self.arg += 1;
-                print(out, flags, arg, verb)
+                put_verb(out, flags, arg, verb)
             }
         }
     }
 
-    fn flags(&mut self) -> Flags {
+    pub(super) fn flags(&mut self) -> Flags {
         let mut flags = Flags::default();
         while let Some(byte) = self.byte() {
             match byte {
@@ -178,7 +183,7 @@ impl Scan<'_, '_, '_> {
     }
 
     /// Digits, if there are any; too large a number is no number, and its digits are passed.
-    fn number(&mut self) -> Option<usize> {
+    pub(super) fn number(&mut self) -> Option<usize> {
         let mut number = None;
         while let Some(digit @ b'0'..=b'9') = self.byte() {
             let so_far: usize = number.unwrap_or(0);
@@ -245,12 +250,21 @@ fn bracketed(digits: &[u8]) -> Option<usize> {
         .filter(|n: &usize| *n as i64 <= TOO_LARGE * 10)
 }
 
-fn print(
+/// One argument by one verb.
+pub(super) fn put_verb(
     out: &mut dyn Sink,
     mut flags: Flags,
     arg: &Value<'_>,
     verb: char,
 ) -> Result<(), CallError> {
+    if flags == Flags::default() {
+        match (verb, arg) {
+            ('s' | 'v', Value::Str(text)) => return out.put_text(text),
+            ('q', Value::Str(text)) => return strconv::put_quoted(text.as_bytes(), false, out),
+            ('d' | 'v', Value::Int(n, IntType::Int | IntType::Int64)) => return put_int(*n, out),
+            _ => {}
+        }
+    }
     if matches!(verb, 'v' | 'w') {
         flags.sharp_v = std::mem::take(&mut flags.sharp);
         flags.plus_v = std::mem::take(&mut flags.plus);

@@ -20,7 +20,7 @@ fn joined<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Text<'a>, Call
         })
         .collect();
     let mut buffer: Buffer = cx.buffer();
-    crate::fmt::print(&shown, &mut buffer)?;
+    crate::fmt::print_pointed(&shown, &mut buffer)?;
     Ok(cx.built(buffer))
 }
 

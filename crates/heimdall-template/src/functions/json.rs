@@ -70,7 +70,7 @@ fn put<'a>(
             let text = cx.built(buffer);
             out.put_text(&text)
         }
-        Err(error) if must || error.kind != crate::ErrorKind::Exec => Err(error),
+        Err(error) if must || error.kind() != crate::ErrorKind::Exec => Err(error),
         Err(_) => Ok(()),
     }
 }
@@ -312,7 +312,7 @@ pub(super) fn from_json<'a>(
     args: &[Value<'a>],
 ) -> Result<Value<'a>, CallError> {
     match must_from_json(cx, args) {
-        Err(error) if error.kind == crate::ErrorKind::Exec => Ok(Value::Nil),
+        Err(error) if error.kind() == crate::ErrorKind::Exec => Ok(Value::Nil),
         answer => answer,
     }
 }

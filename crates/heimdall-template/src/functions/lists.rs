@@ -194,12 +194,10 @@ pub(super) fn slice<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Valu
 pub(super) fn chunk<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Result<Value<'a>, CallError> {
     let size = convert::int(args, 0);
     let items = items(cx, arg(args, 1), "chunk")?;
-    if size == 0 && items.is_empty() {
-        return Err("runtime error: makeslice: len out of range".into());
-    }
     if size <= 0 {
-        // Go's arithmetic with floats ends in lengths that cannot be.
-        return if items.is_empty() {
+        // sprig counts the chunks with floats: some negative sizes end at none, the others at lengths that cannot be.
+        let last = items.len() as f64 - 1.0;
+        return if size < 0 && (last / size as f64).floor() == -1.0 {
             Ok(lists(Vec::new()))
         } else {
             Err("makeslice: len out of range".into())

@@ -25,9 +25,7 @@ pub(crate) fn translate(pattern: &str) -> Result<String, CallError> {
     while let Some((at, c)) = chars.next() {
         let rest = pattern.get(at..).unwrap_or_default();
         let after_repetition = std::mem::replace(&mut repeated, false);
-        if !class_depth
-            && let Some(length) = operator(rest)
-        {
+        if !class_depth && let Some(length) = operator(rest) {
             // The crate stacks repetitions, Go refuses them: in Perl `a**` is an error and `a++` something else.
             if after_repetition {
                 return refuse("invalid nested repetition operator");
@@ -149,7 +147,9 @@ pub(crate) fn translate(pattern: &str) -> Result<String, CallError> {
                 return refuse("invalid or unsupported Perl syntax");
             }
             // The question mark of `(?:` repeats nothing.
-            '(' if !class_depth && chars.next_if(|(_, c)| *c == '?').is_some() => out.push_str("(?"),
+            '(' if !class_depth && chars.next_if(|(_, c)| *c == '?').is_some() => {
+                out.push_str("(?")
+            }
             c => out.push(c),
         }
     }
@@ -199,7 +199,7 @@ fn charge(cx: &mut Context<'_>, text: &[u8]) -> Result<(), CallError> {
 
 pub(super) fn is_match<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> {
     match must_match(cx, args) {
-        Err(error) if error.kind == crate::ErrorKind::Exec => Ok(Value::Bool(false)),
+        Err(error) if error.kind() == crate::ErrorKind::Exec => Ok(Value::Bool(false)),
         answer => answer,
     }
 }
@@ -208,7 +208,12 @@ pub(super) fn must_match<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Answer
     let regex = cx.regex(convert::text(args, 0))?;
     let text = convert::bytes(args, 1);
     charge(cx, text)?;
-    Ok(Value::Bool(regex.is_match(text)))
+    // A byte that is no UTF-8 is the character U+FFFD to Go.
+    let found = match std::str::from_utf8(text) {
+        Ok(_) => regex.is_match(text),
+        Err(_) => regex.is_match(crate::utf8::lossy(text).as_bytes()),
+    };
+    Ok(Value::Bool(found))
 }
 
 /// Whether a match can begin here: in the middle of a character Go finds none.

@@ -150,9 +150,16 @@ impl Version {
         };
         part.clone_into(place);
         if !part.is_empty() && Self::parse(&format!("0.0.0{mark}{part}")).is_err() {
-            return Err(CallError::new(format!("Invalid {} string", name.trim_start_matches("Set"))));
+            return Err(CallError::new(format!(
+                "Invalid {} string",
+                name.trim_start_matches("Set")
+            )));
         }
-        let prefix = if self.original.starts_with('v') { "v" } else { "" };
+        let prefix = if self.original.starts_with('v') {
+            "v"
+        } else {
+            ""
+        };
         version.original = format!("{prefix}{version}");
         Ok(version.shared())
     }

@@ -200,18 +200,13 @@ pub(super) fn quote<'a>(cx: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn 
             out.put(" ")?;
         }
         following = true;
-        let text = convert::strval(cx, value)?;
-        if let Some(plain) = text.as_str()
-            && strconv::is_plain(plain.as_bytes())
-        {
-            out.put("\"")?;
-            out.put(plain)?;
-            out.put("\"")?;
-            continue;
+        match value {
+            Value::Str(text) => strconv::put_quoted(text.as_bytes(), false, out)?,
+            value => {
+                let text = convert::strval(cx, value)?;
+                strconv::put_quoted(text.as_bytes(), false, out)?;
+            }
         }
-        let mut quoted = String::with_capacity(text.len() + 8);
-        strconv::quote(text.as_bytes(), false, &mut quoted);
-        out.put(&quoted)?;
     }
     Ok(())
 }

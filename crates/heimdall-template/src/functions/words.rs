@@ -66,7 +66,11 @@ fn after_capital(text: &[char], first: char) -> usize {
     while let Some(rest) = text.get(length..).filter(|rest| !rest.is_empty()) {
         let (c, size) = deciding(rest, last);
         if !unicode::is_upper(c) {
-            return if is_alphabetic(c) { length - last_size } else { length };
+            return if is_alphabetic(c) {
+                length - last_size
+            } else {
+                length
+            };
         }
         (length, last_size, last) = (length + size, size, c);
     }
@@ -83,7 +87,10 @@ fn next_word(text: &[char]) -> (Word, &[char], &[char]) {
     let (word, more) = if is_connector(first) {
         (Word::Connector, run_of(rest, first, is_connector))
     } else if unicode::is_punctuation(first) {
-        (Word::Punctuation, run_of(rest, first, unicode::is_punctuation))
+        (
+            Word::Punctuation,
+            run_of(rest, first, unicode::is_punctuation),
+        )
     } else if unicode::is_upper(first) {
         (Word::Upper, after_capital(rest, first))
     } else if is_alphabetic(first) {

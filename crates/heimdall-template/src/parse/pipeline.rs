@@ -5,7 +5,8 @@ use crate::functions;
 use crate::lex::{Token, TokenKind};
 use crate::number::Number;
 use crate::program::{
-    Command, Decl, Expr, ExprId, ExprKind, NumId, Pipe, PipeId, Run, Span, UNSET, Variable,
+    Command, Decl, Expr, ExprId, ExprKind, Form, NumId, Path, Pipe, PipeId, Run, Span, UNSET,
+    Variable,
 };
 use crate::strconv;
 
@@ -45,7 +46,7 @@ impl<'s> Parser<'_, 's> {
             decl,
             commands,
             literal_breaks: self.literal_breaks,
-            folded: None,
+            form: Form::Commands,
         });
         Ok(PipeId(self.program.pipes.len() as u32 - 1))
     }
@@ -212,6 +213,7 @@ impl<'s> Parser<'_, 's> {
                 start: first.start as u32,
                 end: end as u32,
             },
+            format: None,
         })
     }
 
@@ -245,16 +247,47 @@ impl<'s> Parser<'_, 's> {
             token = self.next()?;
         }
         self.back(token);
-        let path = Run {
+        let names = Run {
             start: path_start,
             end: self.program.paths.len() as u32,
         };
         let kind = match (base, kind) {
-            (Some(base), _) => ExprKind::Chain { base, path },
-            (None, ExprKind::Variable { variable, .. }) => ExprKind::Variable { variable, path },
-            (None, _) => ExprKind::Field(path),
+            (Some(base), _) => ExprKind::Chain { base, path: names },
+            (None, ExprKind::Variable { variable, .. }) => ExprKind::Variable {
+                variable,
+                path: self.path(names),
+            },
+            (None, _) => ExprKind::Field(self.path(names)),
         };
         Ok(Some(self.expr(start, kind)))
+    }
+
+    /// Names with the number of their parent: that of a recent path with the same names before the last, else a new one.
+    fn path(&mut self, names: Run) -> Path {
+        const RECENT: usize = 8;
+        let parent = match names.of(&self.program.paths) {
+            [first, .., before, _] => Span {
+                start: first.start,
+                end: before.end,
+            },
+            [first, _] => *first,
+            _ => return Path { names, parent: 0 },
+        };
+        let source = self.source;
+        let text = |span: Span| source.get(span.start as usize..span.end as usize);
+        let recent = self.parents.iter().rev().take(RECENT);
+        let known = recent
+            .into_iter()
+            .find(|(span, _)| text(*span) == text(parent));
+        let parent = match known {
+            Some((_, number)) => *number,
+            None => {
+                self.program.parents += 1;
+                self.parents.push((parent, self.program.parents));
+                self.program.parents
+            }
+        };
+        Path { names, parent }
     }
 
     fn expr(&mut self, start: u32, kind: ExprKind) -> ExprId {
@@ -278,9 +311,12 @@ impl<'s> Parser<'_, 's> {
             TokenKind::Field => {
                 let at = self.program.paths.len() as u32;
                 self.program.paths.push(field_name(token));
-                ExprKind::Field(Run {
-                    start: at,
-                    end: at + 1,
+                ExprKind::Field(Path {
+                    names: Run {
+                        start: at,
+                        end: at + 1,
+                    },
+                    parent: 0,
                 })
             }
             TokenKind::Bool => ExprKind::Bool(self.str_of(token) == "true"),
@@ -317,7 +353,7 @@ impl<'s> Parser<'_, 's> {
         };
         Ok(ExprKind::Variable {
             variable,
-            path: Run::default(),
+            path: Path::default(),
         })
     }
 

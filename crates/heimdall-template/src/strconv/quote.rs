@@ -2,39 +2,63 @@
 
 use std::fmt::Write as _;
 
-use crate::{unicode, utf8};
+use crate::sink::{Buffer, Sink};
+use crate::{CallError, unicode, utf8};
 
-/// Whether a text is its own quoted form: printable ASCII without quotes and backslashes.
-pub(crate) fn is_plain(bytes: &[u8]) -> bool {
-    bytes
-        .iter()
-        .all(|b| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\'))
+/// Whether a byte stands for itself in a quoted string.
+fn is_plain_byte(b: u8) -> bool {
+    matches!(b, b' '..=b'~') & (b != b'"') & (b != b'\\')
 }
 
-/// A double-quoted Go string; with `ascii`, only ASCII in it.
-pub(crate) fn quote(bytes: &[u8], ascii: bool, out: &mut String) {
-    out.push('"');
+/// Writes a double-quoted Go string; with `ascii`, only ASCII in it.
+pub(crate) fn put_quoted(bytes: &[u8], ascii: bool, out: &mut dyn Sink) -> Result<(), CallError> {
+    out.put("\"")?;
     let mut rest = bytes;
     loop {
         let plain = rest
             .iter()
-            .position(|b| !matches!(b, b' '..=b'~') || matches!(b, b'"' | b'\\'))
+            .position(|b| !is_plain_byte(*b))
             .unwrap_or(rest.len());
         let (head, tail) = rest.split_at(plain);
-        out.push_str(std::str::from_utf8(head).unwrap_or_default());
+        if !head.is_empty() {
+            out.put_bytes(head)?;
+        }
         let Some((c, width)) = utf8::decode(tail) else {
             break;
         };
         match c {
-            Some(c) => escape(c, '"', ascii, out),
-            None => put(
-                out,
-                format_args!("\\x{:02x}", tail.first().copied().unwrap_or_default()),
-            ),
+            Some('"') => out.put("\\\"")?,
+            Some('\\') => out.put("\\\\")?,
+            Some(c) if (!ascii || c.is_ascii()) && unicode::is_print(c) => {
+                out.put(c.encode_utf8(&mut [0; 4]))?;
+            }
+            c => {
+                let mut escaped = String::new();
+                escape_or_byte(c, tail, ascii, &mut escaped);
+                out.put(&escaped)?;
+            }
         }
         rest = tail.get(width..).unwrap_or_default();
     }
-    out.push('"');
+    out.put("\"")
+}
+
+/// A double-quoted Go string; with `ascii`, only ASCII in it.
+pub(crate) fn quote(bytes: &[u8], ascii: bool, out: &mut String) {
+    let mut buffer = Buffer::new(usize::MAX);
+    // A buffer without a limit takes everything.
+    let _ = put_quoted(bytes, ascii, &mut buffer);
+    out.push_str(&buffer.into_text().to_lossy());
+}
+
+fn escape_or_byte(c: Option<char>, tail: &[u8], ascii: bool, out: &mut String) {
+    match c {
+        Some(c) => escape(c, '"', ascii, out),
+        None => put(
+            out,
+            format_args!("\\x{:02x}", tail.first().copied().unwrap_or_default()),
+        ),
+    }
 }
 
 /// A single-quoted Go character; `None` is no character and shows as U+FFFD.

@@ -147,3 +147,119 @@ fn output_ends_at_its_limit() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit(Limit::Output));
 }
+
+#[test]
+fn every_function_that_gives_text_counts_what_it_builds() {
+    for call in [
+        "print $x $x",
+        "println $x $x",
+        "printf `%s%s` $x $x",
+        "printf `%q` (print $x $x)",
+        "printf `%x` $x",
+        "printf `%1000000s` $x | print $x",
+        "cat $x $x",
+        "quote $x $x",
+        "squote $x $x",
+        "html $x $x `<`",
+        "js $x $x `<`",
+        "urlquery $x $x `/`",
+        "urlenc (print $x $x)",
+        "repeat 2 $x",
+        "indent 2 (print $x $x)",
+        "nindent 2 (print $x $x)",
+        "replace `a` `aa` $x",
+        "replace `` `b` $x",
+        "join $x (list 1 2 3)",
+        "regexReplaceAll `a` $x `aa`",
+        "regexReplaceAllLiteral `a` $x `aa`",
+        "regexQuoteMeta (print `.` $x $x)",
+        "b64enc (print $x $x)",
+        "b32enc (print $x $x)",
+        "toJson (list $x $x)",
+        "toPrettyJson (list $x $x)",
+        "toRawJson (list $x $x)",
+        "mustToJson (list $x $x)",
+        "toString (list $x $x)",
+        "snakecase (print $x $x)",
+        "kebabcase (print $x $x)",
+        "camelcase (print $x $x)",
+        "upper (print $x $x)",
+        "lower (print $x $x)",
+        "title (print $x $x)",
+        "untitle (print $x $x)",
+        "swapcase (print $x $x)",
+        "nospace (print $x $x)",
+        "trim (print $x $x)",
+        "wrap 1 (print $x ` ` $x)",
+        "wrapWith 1 `--` (print $x $x)",
+        "abbrev 1000000000 (print $x $x)",
+        "abbrevboth 1 1000000000 (print $x $x)",
+        "trunc 1000000000 (print $x $x)",
+        "substr 0 1000000000 (print $x $x)",
+        "urlJoin (dict `path` (print $x $x))",
+        "default (print $x $x) nil",
+        "ternary (print $x $x) 1 true",
+        "first (list (print $x $x))",
+        "index (dict `k` (print $x $x)) `k`",
+        "get (set (dict) `k` (print $x $x)) `k`",
+        "last (splitList `,` (print $x $x))",
+    ] {
+        let template =
+            format!("{{{{ $x := `a` }}}}{{{{ range 64 }}}}{{{{ $x = {call} }}}}{{{{ end }}}}");
+        limit(&template);
+        let template = format!(
+            "{{{{ $x := repeat 1000000 `a` }}}}{{{{ range 64 }}}}{{{{ {call} }}}}{{{{ end }}}}"
+        );
+        limit(&template);
+    }
+}
+
+#[test]
+fn every_function_that_gives_a_list_or_map_counts_what_it_builds() {
+    for call in [
+        "concat $x $x",
+        "concat (append $x 1) $x",
+        "concat (push $x 1) (prepend $x 2)",
+        "reverse (concat $x $x)",
+        "compact (concat $x $x)",
+        "without (concat $x $x) 3",
+        "initial (concat $x $x $x)",
+        "rest (concat $x $x $x)",
+        "slice (concat $x $x) 0",
+        "toStrings (concat $x $x)",
+        "sortAlpha (concat $x $x)",
+        "deepCopy (concat $x $x)",
+        "values (dict `a` (concat $x $x)) | first",
+        "index (chunk 1000000000 (concat $x $x)) 0",
+        "pluck `a` (dict `a` (concat $x $x)) | first",
+        "dig `a` nil (dict `a` (concat $x $x))",
+        "fromJson (toJson (concat $x $x))",
+        "uniq (concat $x $x) | concat $x $x",
+    ] {
+        limit(&format!(
+            "{{{{ $x := list 1 2 }}}}{{{{ range 64 }}}}{{{{ $x = {call} }}}}{{{{ end }}}}"
+        ));
+    }
+    for template in [
+        "{{ $x := until 500000 }}",
+        "{{ $x := untilStep 0 9223372036854775807 1 }}",
+        "{{ $x := untilStep 0 -9223372036854775807 -1 }}",
+        "{{ $x := seq 1 100000000 }}",
+        "{{ $x := seq 1 1 9223372036854775807 }}",
+        "{{ $x := regexFindAll `.` (repeat 4000000 `x`) -1 }}",
+        "{{ $x := regexSplit `x` (repeat 4000000 `x`) -1 }}",
+        "{{ $x := split `x` (repeat 4000000 `x`) }}",
+        "{{ $x := splitn `x` 1000000000 (repeat 4000000 `x`) }}",
+        "{{ $x := chunk 1 (until 40000) }}{{ $y := chunk 1 (until 40000) }}{{ range 64 }}{{ $y = concat $y $x }}{{ end }}",
+        "{{ $d := dict }}{{ range 1000000 }}{{ $_ := set $d (print .) . }}{{ end }}",
+        "{{ $d := dict }}{{ range 1000000 }}{{ $d = merge (dict (print .) 1) $d }}{{ end }}",
+        "{{ $d := dict }}{{ range 1000000 }}{{ $d = mergeOverwrite $d (dict (print .) 1) }}{{ end }}",
+        "{{ $d := dict `a` 1 }}{{ range 1000000 }}{{ $d = deepCopy $d }}{{ $_ := set $d (print .) 1 }}{{ end }}",
+        "{{ $x := fromJson (print `[` (repeat 2000000 `1,`) `1]`) }}",
+        "{{ range 1000000 }}{{ $x := uniq (until 1000) }}{{ end }}",
+        "{{ range 1000000 }}{{ $x := has 5000 (until 1000) }}{{ end }}",
+        "{{ range 1000000 }}{{ $x := deepEqual (until 1000) (until 1000) }}{{ end }}",
+    ] {
+        limit(template);
+    }
+}

@@ -9,6 +9,8 @@
 )]
 
 mod api;
+mod certificates;
 mod errors;
+mod language;
 mod limits;
 mod vectors;
