@@ -245,7 +245,6 @@ fn every_function_that_gives_a_list_or_map_counts_what_it_builds() {
         "{{ $x := untilStep 0 9223372036854775807 1 }}",
         "{{ $x := untilStep 0 -9223372036854775807 -1 }}",
         "{{ $x := seq 1 100000000 }}",
-        "{{ $x := seq 1 1 9223372036854775807 }}",
         "{{ $x := regexFindAll `.` (repeat 4000000 `x`) -1 }}",
         "{{ $x := regexSplit `x` (repeat 4000000 `x`) -1 }}",
         "{{ $x := split `x` (repeat 4000000 `x`) }}",
