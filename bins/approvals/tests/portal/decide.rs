@@ -1,6 +1,44 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use heimdall_token::SystemRng;
+use heimdall_types::Rng;
 use serde_json::{Value, json};
 
 use crate::stage::{ADMIN, COLLEAGUE, REQUESTER, Stage};
+
+/// Draws the same eight bytes as often as it is told to.
+#[derive(Default)]
+struct Repeating(AtomicUsize);
+
+impl Rng for Repeating {
+    fn fill(&self, into: &mut [u8]) {
+        let left = |n: usize| n.checked_sub(1);
+        let repeats = into.len() == 8
+            && self
+                .0
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, left)
+                .is_ok();
+        if repeats {
+            into.fill(0);
+        } else {
+            SystemRng.fill(into);
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_number_that_is_taken_is_drawn_again() {
+    let rng = Arc::new(Repeating::default());
+    let stage = Stage::drawing(rng.clone()).await;
+    rng.0.store(1, Ordering::SeqCst);
+    let first = stage.ask(&["billing-admin"]).await;
+    assert_eq!(first["session_id"], 10_000_000);
+    rng.0.store(1, Ordering::SeqCst);
+    let second = stage.ask(&["billing-admin"]).await;
+    assert_eq!(rng.0.load(Ordering::SeqCst), 0, "it was drawn");
+    assert_ne!(second["session_id"], 10_000_000);
+}
 
 #[actix_web::test]
 async fn a_role_that_is_asked_for_is_approved_by_bearer_and_granted() {

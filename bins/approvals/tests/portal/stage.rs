@@ -15,7 +15,7 @@ use heimdall_store::Store;
 use heimdall_tenant::input::{NewAdminKey, NewApp, NewRole, NewUser};
 use heimdall_tenant::{Caller, Hasher};
 use heimdall_token::{RootKey, SystemRng};
-use heimdall_types::Secret;
+use heimdall_types::{Rng, Secret};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -90,7 +90,15 @@ impl Stage {
 
     /// A stage whose people without an App are known like this.
     pub(crate) async fn with(external: impl FnOnce(External) -> External) -> Self {
-        let rng = Arc::new(SystemRng);
+        Self::built(Arc::new(SystemRng), external).await
+    }
+
+    /// A stage whose numbers come from `rng`.
+    pub(crate) async fn drawing(rng: Arc<dyn Rng>) -> Self {
+        Self::built(rng, |external| external).await
+    }
+
+    async fn built(rng: Arc<dyn Rng>, external: impl FnOnce(External) -> External) -> Self {
         let (store, clock) = (Arc::new(Store::memory().unwrap()), Arc::new(SystemClock));
         let root_key = RootKey::generate(rng.as_ref());
         let passwords = Arc::new(HashingPool::new(Hasher::weak(), rng.clone()));

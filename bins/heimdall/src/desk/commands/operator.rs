@@ -107,7 +107,7 @@ impl Keys {
                     .map_err(|error| format!("`{}` cannot be read: {error}", file.display()))?;
                 Call::post(
                     "/keys/import".to_owned(),
-                    object([("key", Some(key.into()))]),
+                    object([("key", Some(key.into())), ("algorithm", text(algorithm))]),
                 )
             }
         })
