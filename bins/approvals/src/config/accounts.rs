@@ -202,7 +202,7 @@ impl Provider {
         let place = |name: &str| format!("approvals.accounts.providers.{index}.{name}");
         let needed = |name: &str, value: &Option<String>| {
             let given = value.as_deref().map(str::to_owned);
-            given.ok_or_else(|| ConfigError::at(&place(name), "is missing"))
+            given.ok_or_else(|| ConfigError::at(place(name), "is missing"))
         };
         let usual = AtlassianEndpoints::default();
         let or = |value: &Option<String>, usual: String| value.clone().unwrap_or(usual);
