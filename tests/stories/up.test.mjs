@@ -160,6 +160,9 @@ describe('the configuration', () => {
       const schema = JSON.parse(run(name, ['config', 'schema']).stdout);
       assert.equal(schema.$schema, 'https://json-schema.org/draft/2020-12/schema', name);
       const example = run(name, ['config', 'example']).stdout;
+      const committed = (kind) => readFileSync(new URL(`../../docs/config/${name.replace('heimdall-', '')}.${kind}`, import.meta.url), 'utf8');
+      assert.ok(committed('example.yaml') === example, `docs/config is old: ${name} config example`);
+      assert.deepEqual(JSON.parse(committed('schema.json')), schema, `docs/config is old: ${name} config schema`);
       const file = join(data, `${name}.yaml`);
       writeFileSync(file, example);
       assert.match(run(name, ['config', 'check', file]).stdout, /good/, name);
