@@ -136,6 +136,18 @@ pub(crate) struct Command {
     pub(crate) format: Option<FormatId>,
 }
 
+impl Command {
+    /// The command with the arguments behind the first.
+    pub(crate) fn without_first(&self) -> Self {
+        let start = (self.args.start + 1).min(self.args.end);
+        let end = self.args.end;
+        Self {
+            args: Run { start, end },
+            ..*self
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expr {
     pub(crate) span: Span,

@@ -6,6 +6,7 @@ mod range;
 
 use std::fmt;
 
+use self::call::Signature;
 use crate::context::Context;
 use crate::engine::Settings;
 use crate::fmt::{Format, write_printable};
@@ -369,18 +370,15 @@ impl<'r> Renderer<'r, '_> {
         } else {
             self.commands(frame, dot, before)?
         };
-        let format = self.format(last);
-        self.with_args(
-            frame,
-            dot,
-            builtin.into(),
-            last,
-            value,
-            |renderer, args| match format {
-                Some(format) => format.write(args.get(1..).unwrap_or_default(), &mut renderer.out),
-                None => write(&mut renderer.cx, args, &mut renderer.out),
-            },
-        )
+        if let Some(format) = self.format(last) {
+            let values = last.without_first();
+            let put =
+                |renderer: &mut Self, args: &[Value<'r>]| format.write(args, &mut renderer.out);
+            return self.with_args(frame, dot, Signature::PRINTF, &values, value, put);
+        }
+        self.with_args(frame, dot, builtin.into(), last, value, |renderer, args| {
+            write(&mut renderer.cx, args, &mut renderer.out)
+        })
     }
 
     /// The format of a `printf` that was cut into pieces at parsing.

@@ -11,6 +11,13 @@ pub(crate) trait Sink {
     /// Bytes that need not be UTF-8, nor end at a character's end.
     fn put_bytes(&mut self, bytes: &[u8]) -> Result<(), CallError>;
 
+    /// Text between two marks.
+    fn put_enclosed(&mut self, mark: &str, text: &str) -> Result<(), CallError> {
+        self.put(mark)?;
+        self.put(text)?;
+        self.put(mark)
+    }
+
     #[inline]
     fn put_text(&mut self, text: &Text<'_>) -> Result<(), CallError> {
         match text.as_str() {
@@ -182,6 +189,27 @@ fn guard(text: &str, (carriage_return, line_feed): (bool, bool)) -> Result<(), C
 }
 
 impl Sink for Output<'_> {
+    fn put_enclosed(&mut self, mark: &str, text: &str) -> Result<(), CallError> {
+        let length = text.len() + 2 * mark.len();
+        if self.pending.is_empty()
+            && self.breaks.is_none()
+            && let Some(left) = self.left.checked_sub(length)
+            && let Some(place) = self.batch.get_mut(self.filled..self.filled + length)
+        {
+            let (before, rest) = place.split_at_mut(mark.len());
+            let (middle, after) = rest.split_at_mut(text.len());
+            before.copy_from_slice(mark.as_bytes());
+            middle.copy_from_slice(text.as_bytes());
+            after.copy_from_slice(mark.as_bytes());
+            self.left = left;
+            self.filled += length;
+            return Ok(());
+        }
+        self.put(mark)?;
+        self.put(text)?;
+        self.put(mark)
+    }
+
     #[inline]
     fn put(&mut self, text: &str) -> Result<(), CallError> {
         if self.pending.is_empty() {

@@ -4,7 +4,9 @@ mod float;
 mod quote;
 
 pub(crate) use float::{FloatFormat, format_float, hex_float, parse_float};
-pub(crate) use quote::{can_backquote, put_quoted, quote, quote_char, unquote, unquote_char};
+pub(crate) use quote::{
+    can_backquote, put_quoted, put_quoted_text, quote, quote_char, unquote, unquote_char,
+};
 
 /// An unsigned literal with its base told by its prefix.
 pub(crate) fn parse_uint_literal(text: &str) -> Option<u64> {

@@ -260,7 +260,7 @@ pub(super) fn put_verb(
     if flags == Flags::default() {
         match (verb, arg) {
             ('s' | 'v', Value::Str(text)) => return out.put_text(text),
-            ('q', Value::Str(text)) => return strconv::put_quoted(text.as_bytes(), false, out),
+            ('q', Value::Str(text)) => return strconv::put_quoted_text(text, out),
             ('d' | 'v', Value::Int(n, IntType::Int | IntType::Int64)) => return put_int(*n, out),
             _ => {}
         }

@@ -222,7 +222,14 @@ fn between_chars(text: Option<&str>, at: usize) -> bool {
 }
 
 /// The matches as Go finds them: an empty one right behind a match does not count.
-fn matches(regex: &Regex, text: &[u8], most: usize) -> Vec<(usize, usize)> {
+///
+/// Each takes from the limits before it is kept.
+fn matches(
+    cx: &mut Context<'_>,
+    regex: &Regex,
+    text: &[u8],
+    most: usize,
+) -> Result<Vec<(usize, usize)>, CallError> {
     let mut found: Vec<(usize, usize)> = Vec::new();
     let chars = std::str::from_utf8(text).ok();
     for m in regex.find_iter(text) {
@@ -231,10 +238,11 @@ fn matches(regex: &Regex, text: &[u8], most: usize) -> Vec<(usize, usize)> {
         }
         let after_match = found.last().is_some_and(|last| last.1 == m.start());
         if !m.is_empty() || (!after_match && between_chars(chars, m.start())) {
+            cx.reserve_items(1)?;
             found.push((m.start(), m.end()));
         }
     }
-    found
+    Ok(found)
 }
 
 /// `regexFindAll pattern text count`
@@ -243,8 +251,7 @@ pub(super) fn find_all<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'
     let text = convert::text(args, 1);
     charge(cx, text.as_bytes())?;
     let most = usize::try_from(convert::int(args, 2)).unwrap_or(usize::MAX);
-    let found = matches(&regex, text.as_bytes(), most);
-    cx.reserve_items(found.len())?;
+    let found = matches(cx, &regex, text.as_bytes(), most)?;
     if found.is_empty() {
         return Ok(Value::List(List::nil(Elem::Str)));
     }
@@ -389,8 +396,7 @@ pub(super) fn split<'a>(cx: &mut Context<'a>, args: &[Value<'a>]) -> Answer<'a> 
         return Ok(Value::List(List::texts([Text::EMPTY])));
     }
     let most = usize::try_from(count).unwrap_or(usize::MAX);
-    let found = matches(&regex, text.as_bytes(), most);
-    cx.reserve_items(found.len() + 1)?;
+    let found = matches(cx, &regex, text.as_bytes(), most)?;
     let mut pieces: Vec<Text<'a>> = Vec::new();
     let (mut start, mut end) = (0, 0);
     for (match_start, match_end) in found {

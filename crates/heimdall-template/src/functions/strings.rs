@@ -201,11 +201,8 @@ pub(super) fn quote<'a>(cx: &mut Context<'a>, args: &[Value<'a>], out: &mut dyn 
         }
         following = true;
         match value {
-            Value::Str(text) => strconv::put_quoted(text.as_bytes(), false, out)?,
-            value => {
-                let text = convert::strval(cx, value)?;
-                strconv::put_quoted(text.as_bytes(), false, out)?;
-            }
+            Value::Str(text) => strconv::put_quoted_text(text, out)?,
+            value => strconv::put_quoted_text(&convert::strval(cx, value)?, out)?,
         }
     }
     Ok(())
@@ -475,19 +472,19 @@ fn pieces<'a>(
     if most == 0 {
         return Ok(Vec::new());
     }
-    let cuts: Vec<(usize, usize)> = if separator.is_empty() {
-        utf8::chars(bytes)
-            .skip(1)
-            .map(|(offset, _)| (offset, offset))
-            .take(most - 1)
-            .collect()
-    } else {
-        memchr::memmem::find_iter(bytes, separator)
-            .map(|at| (at, at + separator.len()))
-            .take(most - 1)
-            .collect()
+    let mut cuts: Vec<(usize, usize)> = Vec::new();
+    let mut cut = |start: usize, end: usize| {
+        cx.reserve_items(1)?;
+        cuts.push((start, end));
+        Ok::<(), CallError>(())
     };
-    cx.reserve_items(cuts.len() + 1)?;
+    if separator.is_empty() {
+        let mut places = utf8::chars(bytes).skip(1).take(most - 1);
+        places.try_for_each(|(offset, _)| cut(offset, offset))?;
+    } else {
+        let mut places = memchr::memmem::find_iter(bytes, separator).take(most - 1);
+        places.try_for_each(|at| cut(at, at + separator.len()))?;
+    }
     if separator.is_empty() && bytes.is_empty() {
         return Ok(Vec::new());
     }

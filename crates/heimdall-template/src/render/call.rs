@@ -28,6 +28,13 @@ impl From<&'static Builtin> for Signature<'_> {
 }
 
 impl Signature<'_> {
+    /// The values of a `printf` whose format is known.
+    pub(super) const PRINTF: Self = Self {
+        name: "printf",
+        params: &[],
+        variadic: Some(Type::Any),
+    };
+
     /// The type of a parameter; the variadic one goes on for ever.
     fn param(&self, index: usize) -> Type {
         self.params
@@ -93,19 +100,27 @@ impl<'r> Renderer<'r, '_> {
                 },
             ),
             Body::Text(body) => {
-                let format = self.format(command);
-                let build =
-                    |renderer: &mut Self, args: &[Value<'r>]| -> Result<Value<'r>, CallError> {
+                if let Some(format) = self.format(command) {
+                    let values = command.without_first();
+                    let build = |renderer: &mut Self, args: &[Value<'r>]| {
                         let mut buffer = renderer.cx.buffer();
-                        match format {
-                            Some(format) => {
-                                format.write(args.get(1..).unwrap_or_default(), &mut buffer)?
-                            }
-                            None => body(&mut renderer.cx, args, &mut buffer)?,
-                        }
-                        Ok(Value::Str(renderer.cx.built(buffer)))
+                        let written = format.write(args, &mut buffer);
+                        written.map(|()| Value::Str(renderer.cx.built(buffer)))
                     };
-                self.with_args(frame, dot, builtin.into(), command, last, build)
+                    return self.with_args(frame, dot, Signature::PRINTF, &values, last, build);
+                }
+                self.with_args(
+                    frame,
+                    dot,
+                    builtin.into(),
+                    command,
+                    last,
+                    |renderer, args| {
+                        let mut buffer = renderer.cx.buffer();
+                        body(&mut renderer.cx, args, &mut buffer)?;
+                        Ok(Value::Str(renderer.cx.built(buffer)))
+                    },
+                )
             }
             Body::And => self.short_circuit(frame, dot, builtin, command, last, false),
             Body::Or => self.short_circuit(frame, dot, builtin, command, last, true),
@@ -251,6 +266,10 @@ impl<'r> Renderer<'r, '_> {
                 return Ok(Value::from(frame.text(span)));
             }
             ExprKind::Nil => nil_of(wanted),
+            ExprKind::Field(path) => {
+                let value = self.path(frame, dot, path, expr.span)?;
+                self.validated(value, wanted)
+            }
             ExprKind::Bool(_)
             | ExprKind::Number(_)
             | ExprKind::Literal(_)
@@ -313,6 +332,7 @@ impl<'r> Renderer<'r, '_> {
     }
 
     /// The value, if it can be passed as a parameter of this type.
+    #[inline]
     fn validated(&self, value: Value<'r>, wanted: Type) -> Result<Value<'r>, CallError> {
         if matches!(wanted, Type::Any | Type::Reflect)
             && !matches!(value, Value::Missing | Value::Map(_))

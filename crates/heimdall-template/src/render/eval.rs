@@ -179,7 +179,8 @@ impl<'r> Renderer<'r, '_> {
     }
 
     /// Fields of the dot or a variable. JSON that no function has written to is read where it lies.
-    fn path(
+    #[inline]
+    pub(super) fn path(
         &mut self,
         frame: &Frame<'r>,
         receiver: &Value<'r>,

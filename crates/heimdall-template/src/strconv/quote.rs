@@ -3,11 +3,21 @@
 use std::fmt::Write as _;
 
 use crate::sink::{Buffer, Sink};
-use crate::{CallError, unicode, utf8};
+use crate::{CallError, Text, unicode, utf8};
 
 /// Whether a byte stands for itself in a quoted string.
 fn is_plain_byte(b: u8) -> bool {
     matches!(b, b' '..=b'~') & (b != b'"') & (b != b'\\')
+}
+
+/// Writes a double-quoted Go string; most texts have nothing in them that must be escaped.
+pub(crate) fn put_quoted_text(text: &Text<'_>, out: &mut dyn Sink) -> Result<(), CallError> {
+    match text.as_str() {
+        Some(plain) if plain.bytes().fold(true, |fits, b| fits & is_plain_byte(b)) => {
+            out.put_enclosed("\"", plain)
+        }
+        _ => put_quoted(text.as_bytes(), false, out),
+    }
 }
 
 /// Writes a double-quoted Go string; with `ascii`, only ASCII in it.
