@@ -110,7 +110,7 @@ pub async fn assemble(outside: Outside, options: Options) -> Result<Deps, KeyRin
         ledger: store.clone(),
         passwords,
         keys: Arc::new(Ring(keys.clone())),
-        notification_configs: None,
+        notification_configs: Some(store.clone()),
         client_keys: outward.clone().map(|way| Arc::new(KeySets::from(way)) as _),
         addresses: outward.map(|way| Arc::new(Surroundings(way)) as _),
         clock: clock.clone(),

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use heimdall_server::config::{ConfigError, SecretSource};
 use heimdall_store::{Store, StoreSettings};
-use heimdall_token::RootKey;
+use heimdall_token::{RootKey, SystemRng};
 use heimdall_types::Secret;
 
 use crate::start::StartError;
@@ -23,7 +23,8 @@ impl std::fmt::Debug for Foundation {
 }
 
 impl Foundation {
-    /// Opens the database at `address`; `manage_schema` as in [`crate::config::Database`].
+    /// Opens the database at `address` with the root key that the operator holds; `manage_schema` as in
+    /// [`crate::config::Database`]. The key of the result is the one that seals (see [`Store::unlock`]).
     ///
     /// # Errors
     /// When it cannot be opened, or belongs to another process.
@@ -39,6 +40,7 @@ impl Foundation {
         let store = tokio::task::spawn_blocking(move || Store::open(&settings))
             .await
             .map_err(std::io::Error::other)??;
+        let root_key = store.unlock(&root_key, &SystemRng).await?;
         Ok(Self {
             store: Arc::new(store),
             root_key,

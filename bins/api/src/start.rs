@@ -7,7 +7,7 @@ use std::sync::Arc;
 use heimdall_server::config::ConfigError;
 use heimdall_server::program::Program;
 use heimdall_server::{Running, Server, Sources, SystemClock, bind};
-use heimdall_store::OpenError;
+use heimdall_store::{OpenError, RootLockError};
 use heimdall_tenant::Hasher;
 use heimdall_token::{KeyRingError, RootKeyError, SystemRng};
 use heimdall_transport::WebhookPoster;
@@ -33,6 +33,9 @@ pub enum StartError {
     /// The database cannot be opened.
     #[error("database: {0}")]
     Store(#[from] OpenError),
+    /// The database does not open with the root key.
+    #[error("root_key: {0}")]
+    RootLock(#[from] RootLockError),
     /// The signing keys cannot be opened.
     #[error("keys: {0}")]
     Keys(#[from] KeyRingError),

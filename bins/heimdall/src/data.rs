@@ -279,6 +279,10 @@ async fn own_keys(
     let Some(root) = root else {
         return Ok(Arc::default());
     };
+    let root = store
+        .unlock(&root, &SystemRng)
+        .await
+        .map_err(|error| error.to_string())?;
     let keys = Arc::new(heimdall_api::KeysAtRest(store.clone()));
     if keys.load().await.map_err(told)?.is_empty() {
         return Ok(Arc::default());

@@ -2,14 +2,16 @@
 //! (`--data`, `--database`), so that a rule holds here as it does there.
 
 mod commands;
+mod root;
 mod table;
 mod way;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use heimdall_types::Timestamp;
 use serde_json::Value;
 
 pub(crate) use commands::{
@@ -142,6 +144,20 @@ impl Call {
     }
 }
 
+/// Runs `heimdall keys reseal`.
+pub(crate) fn reseal(target: &Target, file: &Path, now: Timestamp) -> ExitCode {
+    let work = root::replace(target, file, now);
+    match actix_web::rt::System::new().block_on(work) {
+        Ok(told) => say(&told),
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "heimdall: {error}");
+    ExitCode::FAILURE
+}
+
 /// Prints one line.
 pub(crate) fn say(text: &str) -> ExitCode {
     let _ = writeln!(std::io::stdout(), "{text}");
@@ -168,9 +184,6 @@ pub(crate) fn run(target: &Target, call: Result<Call, String>) -> ExitCode {
             let _ = write!(std::io::stdout(), "{text}");
             ExitCode::SUCCESS
         }
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "heimdall: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(&error),
     }
 }

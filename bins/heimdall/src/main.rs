@@ -82,9 +82,10 @@ fn main() -> ExitCode {
         Command::Events(args) => desk::run(&args.target, args.call()),
         Command::Approvals(args) => desk::run(&args.target, args.call()),
         Command::Grants(args) => desk::run(&args.target, args.call()),
-        Command::Keys(args) => match args.alone() {
-            Some(text) => desk::say(&text),
-            None => desk::run(&args.target, args.call()),
+        Command::Keys(args) => match (args.alone(), args.reseals()) {
+            (Some(text), _) => desk::say(&text),
+            (None, Some(file)) => desk::reseal(&args.target, file, clock.now()),
+            (None, None) => desk::run(&args.target, args.call()),
         },
         Command::AdminKeys(args) => desk::run(&args.target, args.call()),
         Command::Config(command) => match command.run::<up::UpSettings>() {

@@ -274,13 +274,35 @@ fn secrets(
 
 fn disable(c: &mut Conn<'_>, delivery: &Delivery, outcome: &Outcome) -> JobResult<()> {
     let (app, webhook) = (&delivery.app_id, delivery.webhook_id.as_str());
-    let rows = query!(c => diesel::update(webhooks::table.find((app.as_str(), webhook)).filter(webhooks::enabled.eq(true)))
-        .set((webhooks::enabled.eq(false), webhooks::version.eq(webhooks::version + 1)))
-        .execute(c))?;
-    if rows == 0 {
+    let body: Option<String> = query!(c => webhooks::table
+        .find((app.as_str(), webhook))
+        .filter(webhooks::enabled.eq(true))
+        .select(webhooks::body)
+        .first(c)
+        .optional())?;
+    let Some(body) = body else {
         return Ok(());
-    }
+    };
+    let body = with_reason(&body, outcome)?;
+    query!(c => diesel::update(webhooks::table.find((app.as_str(), webhook)))
+        .set((
+            webhooks::enabled.eq(false),
+            webhooks::body.eq(&body),
+            webhooks::version.eq(webhooks::version + 1),
+        ))
+        .execute(c))?;
     journal::write(c, &disabled(app, webhook, delivery, outcome))
+}
+
+// What whoever looks at the endpoint wants to know first.
+fn with_reason(body: &str, outcome: &Outcome) -> JobResult<String> {
+    let reason = match outcome.status {
+        Some(410) => "it answered 410 (gone)",
+        _ => "every delivery failed for days",
+    };
+    let mut stored: serde_json::Map<String, serde_json::Value> = serde_json::from_str(body)?;
+    stored.insert("disabled_reason".to_owned(), reason.into());
+    Ok(serde_json::to_string(&stored)?)
 }
 
 fn disabled(app: &AppId, webhook: &str, delivery: &Delivery, outcome: &Outcome) -> Journal {

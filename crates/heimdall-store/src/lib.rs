@@ -86,6 +86,7 @@ mod migrations;
 mod outbox;
 mod portal;
 mod postgres;
+mod root_lock;
 mod schema;
 mod signal;
 mod sqlite;
@@ -102,6 +103,7 @@ pub use documents::Document;
 pub use error::OpenError;
 pub use feed::Positioned;
 pub use idempotency::Repetition;
+pub use root_lock::RootLockError;
 pub use signal::Committed;
 pub use store::{Store, StoreSettings};
 

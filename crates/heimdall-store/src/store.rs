@@ -1,5 +1,5 @@
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use heimdall_token::RootKey;
 use heimdall_types::{Fault, Secret};
@@ -59,7 +59,8 @@ pub struct Store {
 struct Inner {
     backend: Backend,
     signals: broadcast::Sender<Committed>,
-    root_key: Option<Arc<RootKey>>,
+    root_key: RwLock<Option<Arc<RootKey>>>,
+    read_only: bool,
 }
 
 enum Backend {
@@ -92,7 +93,8 @@ impl Store {
             inner: Arc::new(Inner {
                 backend,
                 signals,
-                root_key: settings.root_key.clone(),
+                root_key: RwLock::new(settings.root_key.clone()),
+                read_only: settings.read_only,
             }),
         })
     }
@@ -134,7 +136,18 @@ impl Store {
     }
 
     pub(crate) fn root_key(&self) -> Option<Arc<RootKey>> {
-        self.inner.root_key.clone()
+        let held = self.inner.root_key.read();
+        held.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is sealed here opens with this key from now on.
+    pub(crate) fn sealed_under(&self, key: Arc<RootKey>) {
+        let held = self.inner.root_key.write();
+        *held.unwrap_or_else(PoisonError::into_inner) = Some(key);
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.inner.read_only
     }
 
     /// Runs a reading job on one snapshot of the database.

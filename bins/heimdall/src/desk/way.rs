@@ -213,12 +213,21 @@ async fn in_process(
     })
 }
 
-async fn here(target: &Target, changes: bool) -> Result<heimdall_api::Deps, String> {
-    let home = target
-        .data
-        .clone()
-        .unwrap_or_else(|| PathBuf::from("./heimdall-data"));
-    let root_key = root_key(target, &home, changes)?;
+impl Target {
+    /// The data folder.
+    pub(super) fn home(&self) -> PathBuf {
+        let given = self.data.clone();
+        given.unwrap_or_else(|| PathBuf::from("./heimdall-data"))
+    }
+}
+
+/// The database that is meant.
+pub(super) fn opened(
+    target: &Target,
+    home: &Path,
+    changes: bool,
+    root_key: &RootKey,
+) -> Result<Store, String> {
     let url = match &target.database {
         Some(url) => Secret::from(url.as_str()),
         None => {
@@ -236,13 +245,23 @@ async fn here(target: &Target, changes: bool) -> Result<heimdall_api::Deps, Stri
     storage.read_only = !changes;
     storage.manage_schema = changes;
     storage.root_key = Some(Arc::new(root_key.clone()));
-    let store = Store::open(&storage).map_err(|error| match error {
+    Store::open(&storage).map_err(|error| match error {
         heimdall_store::OpenError::Locked { path } => format!(
             "a running Heimdall owns `{path}`, so changes go through it: give --api URL and HEIMDALL_ADMIN_KEY"
         ),
         other => other.to_string(),
-    })?;
+    })
+}
+
+async fn here(target: &Target, changes: bool) -> Result<heimdall_api::Deps, String> {
+    let home = target.home();
+    let root_key = root_key(target, &home, changes)?;
+    let store = opened(target, &home, changes, &root_key)?;
     let rng = Arc::new(SystemRng);
+    let root_key = store
+        .unlock(&root_key, rng.as_ref())
+        .await
+        .map_err(|error| error.to_string())?;
     let outside = Outside {
         store: Arc::new(store),
         root_key,
@@ -259,7 +278,8 @@ async fn here(target: &Target, changes: bool) -> Result<heimdall_api::Deps, Stri
         .map_err(|error| error.to_string())
 }
 
-fn root_key(target: &Target, home: &Path, may_make: bool) -> Result<RootKey, String> {
+/// The root key that the operator holds.
+pub(super) fn root_key(target: &Target, home: &Path, may_make: bool) -> Result<RootKey, String> {
     let wrong =
         |what: String| move |error: heimdall_token::RootKeyError| format!("{what}: {error}");
     if let Some(file) = &target.root_key_file {

@@ -25,7 +25,7 @@ pub(crate) fn make(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Writes a file whole or not at all, readable by its owner alone.
-pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = path.with_extension("part");
     let mut file = fs::OpenOptions::new()
         .write(true)

@@ -107,3 +107,12 @@ impl NotificationBook for Store {
         .await
     }
 }
+
+#[async_trait]
+impl heimdall_tenant::ports::NotificationConfigs for Store {
+    async fn missing(&self, app: &AppId, ids: &[String]) -> Result<Vec<String>, Fault> {
+        let found = self.configs_of(app, ids).await?;
+        let absent = |id: &&String| !found.iter().any(|config| config.id.as_str() == *id);
+        Ok(ids.iter().filter(absent).cloned().collect())
+    }
+}

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
@@ -73,6 +73,11 @@ enum KeysCommand {
     },
     /// Print a new root key, for `root_key: file:…`
     Root,
+    /// Replace the root key: from then on the database opens with the new one only. Not through --api
+    Reseal {
+        /// The file to write the new root key to; it must not exist
+        new_root_key_file: PathBuf,
+    },
 }
 
 impl Keys {
@@ -84,9 +89,17 @@ impl Keys {
         })
     }
 
+    /// Where the new root key goes, when it is to be replaced.
+    pub(crate) fn reseals(&self) -> Option<&Path> {
+        match &self.command {
+            KeysCommand::Reseal { new_root_key_file } => Some(new_root_key_file),
+            _ => None,
+        }
+    }
+
     pub(crate) fn call(&self) -> Result<Call, String> {
         Ok(match &self.command {
-            KeysCommand::List | KeysCommand::Root => Call::list(
+            KeysCommand::List | KeysCommand::Root | KeysCommand::Reseal { .. } => Call::list(
                 "/keys".to_owned(),
                 &[
                     "kid",
