@@ -17,10 +17,10 @@ try {
   writeFileSync(join(data, 'root.key'), execFileSync(binary('heimdall'), ['keys', 'root']), { mode: 0o600 });
   const key = JSON.parse(execFileSync(binary('heimdall'), ['admin-keys', 'create', 'load', '--database', pg.url, '--root-key-file', join(data, 'root.key'), '--json'])).key;
   pg.admin('create role service login noinherit; grant heimdall_app, heimdall_system to service');
-  writeFileSync(join(data, 'api.yaml'), `database: {url: "${pg.url.replace('owner@', 'service@')}"}\nroot_key: "file:${join(data, 'root.key')}"\napi: {listen: "127.0.0.1:0"}\nlimits: {per_second: 0, burst: 0}\nlog: {format: json}\n`);
-  child = spawn(binary('heimdall-api'), ['--config', join(data, 'api.yaml')], { stdio: ['ignore', 'pipe', 'inherit'] });
+  writeFileSync(join(data, 'api.yaml'), `database: {url: "${pg.url.replace('owner@', 'service@')}"}\nroot_key: "file:${join(data, 'root.key')}"\napi: {listen: "127.0.0.1:0"}\nlimits: {per_second: 0, burst: 0}\nlog: {format: json, level: "info,access=off"}\n`);
+  child = spawn(binary('heimdall-api'), ['--config', join(data, 'api.yaml')], { stdio: ['ignore', 'ignore', 'pipe'] });
   let log = '';
-  child.stdout.on('data', (part) => { if (log.length < 10_000) log += part; });
+  child.stderr.on('data', (part) => { if (log.length < 10_000) log += part; });
   const base = await until(() => /"address":"(http[^"]+)"/.exec(log)?.[1], { within: 20_000 });
 
   // One connection, so that nothing but the way of one request is measured.

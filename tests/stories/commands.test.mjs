@@ -2,7 +2,7 @@
 import { test, describe, before, after } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync, spawn } from 'node:child_process';
-import { statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { generateKeyPairSync } from 'node:crypto';
@@ -31,6 +31,32 @@ test('on an empty folder the first admin key is made, and works once the server 
   try {
     const apps = await call('GET', `${h.api}/v1/apps`, { token: made.key });
     assert.deepEqual(apps.json.data.map((app) => app.name), ['before']);
+  } finally { await h.stop(); drop(data); }
+});
+
+test('the root key is replaced: nothing that it seals changes, and the old one opens nothing any more', async () => {
+  const data = folder();
+  const key = json(['admin-keys', 'create', 'first', '--data', data]).key;
+  json(['apps', 'create', 'sealed', '--data', data]);
+  json(['roles', 'create', 'reader', '--permission', 'docs:read', '--app', 'sealed', '--data', data]);
+  const credential = json(['credentials', 'create', 'svc', '--role', 'reader', '--app', 'sealed', '--data', data]);
+  const old = readFileSync(join(data, 'root.key'), 'utf8');
+  const kids = json(['keys', 'list', '--data', data]).map((one) => one.kid);
+  const done = heimdall(['keys', 'reseal', join(data, 'next.key'), '--data', data]);
+  assert.equal(done.code, 0, done.err);
+  assert.notEqual(readFileSync(join(data, 'root.key'), 'utf8'), old);
+  assert.equal(statSync(join(data, 'next.key')).mode & 0o777, 0o600);
+  assert.deepEqual(json(['keys', 'list', '--data', data]).map((one) => one.kid), kids);
+  writeFileSync(join(data, 'old.key'), old, { mode: 0o600 });
+  const refused = heimdall(['keys', 'list', '--data', data, '--root-key-file', join(data, 'old.key')]);
+  assert.equal(refused.code, 1);
+  assert.match(refused.err, /not the root key of this database/);
+  const h = await up({ data, args: ['--no-example'] });
+  try {
+    assert.equal((await call('GET', `${h.api}/v1/apps`, { token: key })).status, 200);
+    const token = await call('POST', `${h.api}/v1/tokens`, { form: { grant_type: 'client_credentials', client_id: credential.client_id, client_secret: credential.client_secret } });
+    assert.equal(token.status, 200, token.text);
+    assert.match(heimdall(['keys', 'reseal', join(data, 'other.key'), '--api', h.api]).err, /never goes over the network/);
   } finally { await h.stop(); drop(data); }
 });
 
