@@ -49,6 +49,13 @@ describe('the feed and the audit', () => {
     assert.deepEqual((await admin('GET', `/events?after=${last}`)).json.data.map((event) => event.type), ['role.created']);
   });
 
+  test('a new signing key is told to every App', async () => {
+    const made = await call('POST', `${h.api}/v1/keys/rotate`, { token: h.admin_key, json: {} });
+    const told = (await admin('GET', '/events?types=key.rotated')).json.data;
+    assert.deepEqual(told.map((event) => event.data.kid), [made.json.kid]);
+    assert.equal(told[0].data.activates_at, made.json.activates_at);
+  });
+
   test('the audit holds, also beside the running server, and is exported line by line', () => {
     assert.equal(verify(data).code, 0);
     const file = join(data, 'export.jsonl');

@@ -3,11 +3,13 @@
 use async_trait::async_trait;
 use diesel::prelude::*;
 use heimdall_token::{KeyChange, KeyRecord, KeyState, KeyStore, KeyTransition};
-use heimdall_types::Fault;
+use heimdall_types::{AppId, EventId, Fault, FeedEvent};
+use serde_json::json;
 
 use crate::conn::{Conn, JobResult, Scope, one, query};
-use crate::journal;
+use crate::journal::{self, Derived};
 use crate::schema::foundation::signing_keys;
+use crate::schema::tenant::apps;
 use crate::store::Store;
 
 #[async_trait]
@@ -36,10 +38,12 @@ impl KeyStore for Store {
 
     async fn apply(&self, transition: KeyTransition) -> Result<(), Fault> {
         self.write(Scope::System, move |c| {
+            let mut journal = transition.journal.clone();
             for change in &transition.changes {
                 put(c, change)?;
+                journal.events.extend(told(c, change)?);
             }
-            journal::write(c, &transition.journal)?;
+            journal::write(c, &journal)?;
             c.touched.of(None).targets.extend(
                 transition
                     .changes
@@ -50,6 +54,32 @@ impl KeyStore for Store {
         })
         .await
     }
+}
+
+/// A key that follows another is told to every App: its receivers may fetch it before it signs.
+fn told(c: &mut Conn<'_>, change: &KeyChange) -> JobResult<Vec<FeedEvent>> {
+    let record = &change.record;
+    if change.expected.is_some() || record.state != KeyState::Pending {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<String> = query!(c => apps::table.select(apps::app_id).load(c))?;
+    ids.iter()
+        .map(|id| {
+            let luck = Derived::new(&["key.rotated", &record.kid, id]);
+            let app_id: AppId = id.parse()?;
+            let data = json!({
+                "app_id": id, "kid": record.kid, "algorithm": record.algorithm,
+                "activates_at": record.activates_at.to_rfc3339(),
+            });
+            Ok(FeedEvent {
+                id: EventId::generate(record.created_at, &luck),
+                app_id,
+                at: record.created_at,
+                kind: "key.rotated".to_owned(),
+                data,
+            })
+        })
+        .collect()
 }
 
 fn put(c: &mut Conn<'_>, change: &KeyChange) -> JobResult<()> {
