@@ -1,9 +1,11 @@
 //! The layer around a service of tower.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod issuer;
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use heimdall_bearer::tower::BearerLayer;
@@ -56,6 +58,7 @@ async fn only_a_good_token_with_the_permission_reaches_the_service() {
         assert_eq!(answer.status(), 401, "{why}");
         assert!(answer.headers().contains_key(WWW_AUTHENTICATE), "{why}");
     }
+    assert_eq!(issuer.fetches.load(Ordering::SeqCst), 1, "within the cool-down");
     let lesser = issuer.token(|c| c.permissions.clear());
     assert_eq!(ask(Some(format!("Bearer {lesser}"))).await.status(), 403);
 }
