@@ -1,6 +1,5 @@
 //! The layer for tower.
 
-use std::future::Future;
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
@@ -94,17 +93,15 @@ where
     }
 }
 
-fn judged<'a>(
-    layer: &'a BearerLayer,
-    headers: &'a [Vec<u8>],
-) -> impl Future<Output = Result<heimdall_token::AccessClaims, Refusal>> + Send + 'a {
-    async move {
-        let claims = layer.gate.admit(headers.iter().map(Vec::as_slice)).await?;
-        if let Some(permission) = &layer.permission {
-            gate::hold(&claims, permission)?;
-        }
-        Ok(claims)
+async fn judged(
+    layer: &BearerLayer,
+    headers: &[Vec<u8>],
+) -> Result<heimdall_token::AccessClaims, Refusal> {
+    let claims = layer.gate.admit(headers.iter().map(Vec::as_slice)).await?;
+    if let Some(permission) = &layer.permission {
+        gate::hold(&claims, permission)?;
     }
+    Ok(claims)
 }
 
 fn refused<R: Default>(refusal: &Refusal) -> Response<R> {

@@ -58,7 +58,11 @@ async fn only_a_good_token_with_the_permission_reaches_the_service() {
         assert_eq!(answer.status(), 401, "{why}");
         assert!(answer.headers().contains_key(WWW_AUTHENTICATE), "{why}");
     }
-    assert_eq!(issuer.fetches.load(Ordering::SeqCst), 1, "within the cool-down");
+    assert_eq!(
+        issuer.fetches.load(Ordering::SeqCst),
+        1,
+        "within the cool-down"
+    );
     let lesser = issuer.token(|c| c.permissions.clear());
     assert_eq!(ask(Some(format!("Bearer {lesser}"))).await.status(), 403);
 }
