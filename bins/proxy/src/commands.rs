@@ -1,5 +1,6 @@
 //! The command line.
 
+mod config;
 mod convert;
 mod explain;
 mod health;
@@ -95,6 +96,11 @@ enum Command {
         #[command(subcommand)]
         what: validate::Validate,
     },
+    /// Say what the configuration may hold.
+    Config {
+        #[command(subcommand)]
+        command: config::ConfigCommand,
+    },
     /// Show which rule takes a request and what each step does.
     Explain(explain::Explain),
     /// Run a file of requests and expected verdicts.
@@ -137,6 +143,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
     match &cli.command {
         Command::Serve { mode } => serve::run(&cli.common, mode),
         Command::Validate { what } => validate::run(&cli.common, what),
+        Command::Config { command } => config::run(&cli.common, command),
         Command::Explain(explain) => explain::run(&cli.common, explain),
         Command::Test(test) => test::run(&cli.common, test),
         Command::Convert(convert) => convert::run(convert),

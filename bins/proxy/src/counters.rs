@@ -1,9 +1,9 @@
 //! What is counted of requests: by rule and status, with the time they took.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 /// Upper ends of the buckets, in microseconds.
@@ -43,6 +43,8 @@ pub(crate) type Tallies = HashMap<(Arc<str>, u16), Arc<Tally>>;
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     tallies: RwLock<Tallies>,
+    /// Verdicts of shadow rules: rule, status, whether the rule that decided said the opposite.
+    shadows: Mutex<BTreeMap<(Arc<str>, u16, bool), u64>>,
     /// Heads that the guard refused.
     pub(crate) refused_heads: AtomicU64,
     /// Heads over the size limit.
@@ -66,6 +68,12 @@ impl Counters {
         all.entry((rule.clone(), status)).or_default().clone()
     }
 
+    /// Counts a verdict of a shadow rule.
+    pub(crate) fn shadow(&self, rule: &Arc<str>, status: u16, differs: bool) {
+        let mut all = self.shadows.lock().unwrap_or_else(PoisonError::into_inner);
+        *all.entry((rule.clone(), status, differs)).or_default() += 1;
+    }
+
     /// The text format of Prometheus.
     pub(crate) fn render(&self) -> String {
         let mut out = String::new();
@@ -79,10 +87,7 @@ impl Counters {
             "# TYPE heimdall_proxy_request_duration_seconds histogram"
         );
         for ((rule, status), tally) in all.iter() {
-            let rule = rule
-                .replace('\\', "\\\\")
-                .replace('"', "\\\"")
-                .replace('\n', "\\n");
+            let rule = escaped(rule);
             let labels = format!("rule=\"{rule}\",status=\"{status}\"");
             let mut sum = 0;
             for (bucket, end) in tally.buckets.iter().zip(BUCKETS) {
@@ -108,6 +113,7 @@ impl Counters {
                 "heimdall_proxy_request_duration_seconds_count{{{labels}}} {requests}"
             );
         }
+        self.render_shadows(&mut out);
         for (name, kind, help, value) in [
             (
                 "refused_heads_total",
@@ -164,6 +170,29 @@ impl Counters {
         }
         out
     }
+
+    fn render_shadows(&self, out: &mut String) {
+        let _ = writeln!(
+            out,
+            "# HELP heimdall_proxy_shadow_verdicts_total Verdicts of shadow rules; `differs` says whether the deciding rule said the opposite."
+        );
+        let _ = writeln!(out, "# TYPE heimdall_proxy_shadow_verdicts_total counter");
+        let all = self.shadows.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((rule, status, differs), count) in all.iter() {
+            let rule = escaped(rule);
+            let _ = writeln!(
+                out,
+                "heimdall_proxy_shadow_verdicts_total{{rule=\"{rule}\",status=\"{status}\",differs=\"{differs}\"}} {count}"
+            );
+        }
+    }
+}
+
+/// A label's value.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 fn seconds(micros: u64) -> f64 {

@@ -1,5 +1,7 @@
 //! Decisions for Envoy: `envoy.service.auth.v3.Authorization` over gRPC.
 
+mod wire;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,14 +12,16 @@ use envoy_types::ext_authz::v3::pb::{
 };
 use envoy_types::pb::envoy::service::auth::v3::AttributeContext;
 use envoy_types::pb::google::rpc::Status as Outcome;
-use futures_util::stream;
 use heimdall_pipeline::{Accept, RawHead, Refusal, Respond, Verdict};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
+use crate::counters::Counters;
 use crate::service::Shared;
+use crate::shadow;
 
 /// gRPC's `OK` and `PERMISSION_DENIED`: whatever is not the first is a denial to Envoy.
 const OK: i32 = 0;
@@ -28,20 +32,11 @@ const MAX_CHECK: usize = 4 * 1024 * 1024;
 /// Answers until `stop` says so.
 pub(crate) async fn serve(
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
     shared: Arc<Shared>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let incoming = stream::unfold(listener, |listener| async move {
-        let accepted = listener.accept().await.map(|(stream, _)| {
-            let _ = stream.set_nodelay(true);
-            stream
-        });
-        if accepted.is_err() {
-            // No file descriptor is left; asking again at once would spin.
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-        Some((accepted, listener))
-    });
+    let incoming = wire::arriving(listener, tls);
     let service =
         AuthorizationServer::new(Decisions { shared }).max_decoding_message_size(MAX_CHECK);
     let stopped = async move {
@@ -70,7 +65,7 @@ impl Authorization for Decisions {
         let begun = Instant::now();
         let live = self.shared.live.load_full();
         let attributes = request.into_inner().attributes.unwrap_or_default();
-        let (verdict, rule) = match judge(&live, attributes).await {
+        let (verdict, rule) = match judge(&live, &self.shared.counters, attributes).await {
             Ok(Verdict::Accept(accept)) => {
                 let rule = accept.rule.id.clone();
                 (allowed(*accept), rule)
@@ -109,6 +104,7 @@ impl Authorization for Decisions {
 
 async fn judge(
     live: &crate::service::Live,
+    counters: &Counters,
     attributes: AttributeContext,
 ) -> Result<Verdict, Refusal> {
     let bad = |reason: &str| Refusal {
@@ -150,7 +146,7 @@ async fn judge(
         Some(_) => Some(body),
         None => None,
     };
-    Ok(route.judge(&request, body.as_deref()).await)
+    Ok(shadow::judge(&route, &request, body.as_deref(), counters).await)
 }
 
 /// The client's address, as Envoy saw it.

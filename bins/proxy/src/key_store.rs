@@ -76,7 +76,7 @@ fn load(settings: &Tls) -> Result<Option<Arc<CertifiedKey>>, String> {
     let failed = |cause: &dyn fmt::Display| format!("key store `{path}`: {cause}");
     let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
     let file = KeyFile::parse(&text, settings.password.as_ref()).map_err(|error| failed(&error))?;
-    let key = match &settings.key_id {
+    let key = match settings.key_id.as_ref().filter(|id| !id.is_empty()) {
         Some(id) => file
             .key(id)
             .ok_or_else(|| failed(&format_args!("no key `{id}`")))?,

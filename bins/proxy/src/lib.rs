@@ -17,6 +17,7 @@ mod management;
 mod rules;
 mod run;
 mod service;
+mod shadow;
 mod upstream;
 mod workers;
 

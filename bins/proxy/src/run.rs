@@ -275,7 +275,7 @@ pub async fn start(settings: Settings, deps: Deps) -> Result<Running, StartError
         Management::start(manage_at, manage_tls, overview.clone()).map_err(system("management"))?;
     let worker_settings = worker_settings(&settings, &config, serve_keys.as_ref())?;
     let workers = match settings.mode {
-        Mode::Envoy => envoy_workers(listener, &shared, serve_keys.is_some())?,
+        Mode::Envoy => envoy_workers(listener, &shared, worker_settings.tls.clone())?,
         _ => {
             Workers::start(listener, shared.clone(), &worker_settings).map_err(system("workers"))?
         }
@@ -306,21 +306,19 @@ pub async fn start(settings: Settings, deps: Deps) -> Result<Running, StartError
 fn envoy_workers(
     listener: TcpListener,
     shared: &Arc<Shared>,
-    tls: bool,
+    tls: Option<TlsAcceptor>,
 ) -> Result<Workers, StartError> {
-    if tls {
-        return Err(StartError::Tls(
-            "`serve.tls` is not supported with --envoy-grpc; use a loopback address or a sidecar"
-                .to_owned(),
-        ));
-    }
     Ok(Workers::of(|stop| {
-        tokio::spawn(crate::envoy::serve(listener, shared.clone(), stop))
+        tokio::spawn(crate::envoy::serve(listener, tls, shared.clone(), stop))
     }))
 }
 
 #[cfg(not(feature = "envoy-grpc"))]
-fn envoy_workers(_: TcpListener, _: &Arc<Shared>, _: bool) -> Result<Workers, StartError> {
+fn envoy_workers(
+    _: TcpListener,
+    _: &Arc<Shared>,
+    _: Option<TlsAcceptor>,
+) -> Result<Workers, StartError> {
     Err(StartError::Tls(
         "this program was built without the feature `envoy-grpc`".to_owned(),
     ))

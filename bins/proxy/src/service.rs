@@ -22,6 +22,7 @@ use crate::cors::CrossOrigin;
 use crate::counters::{Counters, Tallies};
 use crate::fields::Fields;
 use crate::guard::ConnState;
+use crate::shadow;
 use crate::upstream::{Outgoing, Pool, Reply};
 use answer::{Answer, read_body};
 
@@ -171,7 +172,7 @@ impl Service {
             None if body.is_end_stream() => (None, Outgoing::Empty),
             None => (None, Outgoing::Stream(body)),
         };
-        match route.judge(&request, read.as_deref()).await {
+        match shadow::judge(&route, &request, read.as_deref(), &self.shared.counters).await {
             Verdict::Forward(forward) => {
                 drop(request);
                 self.forward(live, peer, *forward, parts, body, upgrade)

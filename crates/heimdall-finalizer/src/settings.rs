@@ -317,7 +317,10 @@ impl<'a> Fields<'a> {
 
     /// One of a few words.
     pub fn word(&mut self, key: &'static str, known: &[&'static str]) -> Option<&'static str> {
-        let text = self.text(key)?;
+        let text = self
+            .text(key)
+            // In rule sets an empty word is one that is not there.
+            .filter(|text| !(text.is_empty() && self.strictness.null_is_absent))?;
         let found = known.iter().find(|word| **word == text).copied();
         if found.is_none() {
             self.issues.push(Issue {
@@ -410,6 +413,9 @@ impl<'a> Fields<'a> {
         for (name, value) in members {
             match &value.kind {
                 NodeKind::Text(text) => texts.push((name.as_str(), text.as_str(), value.line)),
+                NodeKind::Null if self.strictness.null_is_absent => {
+                    texts.push((name.as_str(), "", value.line));
+                }
                 _ => self.issues.note(
                     value.line,
                     &format!("{}.{name}", self.at(key)),

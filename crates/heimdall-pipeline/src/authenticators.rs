@@ -8,6 +8,7 @@ mod introspection;
 mod jwt;
 mod lifespan;
 mod metadata;
+mod path;
 mod pick;
 mod source;
 

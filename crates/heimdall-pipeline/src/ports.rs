@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use heimdall_types::{Clock, Rng, Timestamp};
 
 use crate::{Files, Http, Timer};
@@ -48,10 +49,17 @@ pub struct Hints {
     pub portal_host: Option<String>,
 }
 
-/// The subscription to changes of authorisation, as a snapshot in memory. Never waits.
+/// The subscription to changes of authorisation, as a snapshot in memory.
+#[async_trait]
 pub trait Liveness: Send + Sync {
-    /// What has become of a token's authority.
+    /// What has become of a token's authority. Never waits.
     fn standing(&self, bearer: &Bearer<'_>) -> Standing;
+
+    /// As [`Self::standing`], asked where that is [`Standing::Unknown`]: waits for the next answer of the API, a few
+    /// seconds at most. So the first token of an App is judged, not refused, while its subscription starts.
+    async fn standing_after_news(&self, bearer: &Bearer<'_>) -> Standing {
+        self.standing(bearer)
+    }
 
     /// Which requestable roles of an App carry a permission.
     fn hints_for_permission(&self, app: &str, permission: &str) -> Hints;

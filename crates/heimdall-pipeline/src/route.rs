@@ -11,7 +11,7 @@ use crate::authorizers::Denial;
 use crate::expression::{Expression, Facts};
 use crate::rules::{EncodedSlashes, Rule};
 use crate::steps::{Middle, Step};
-use crate::verdict::Dropped;
+use crate::verdict::{Dropped, owns};
 use crate::{Accept, Engine, Explanation, Mode, Request, Respond, RuleName, StepReport, Verdict};
 
 /// Bytes of a body that templates and expressions may look at.
@@ -433,7 +433,9 @@ fn cookie_line(request: &Request<'_>, rule: &Rule, own: &[(Arc<str>, String)]) -
         }
         line.push_str(pair);
     };
-    for value in request.headers.values("cookie") {
+    // A rule that may set the whole field takes none of the client's.
+    let theirs = (!owns(&rule.owned_headers, "cookie")).then(|| request.headers.values("cookie"));
+    for value in theirs.into_iter().flatten() {
         for pair in String::from_utf8_lossy(value)
             .split(';')
             .map(str::trim)

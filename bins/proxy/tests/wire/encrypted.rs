@@ -164,3 +164,45 @@ fn the_guard_stands_inside_the_tunnel_too() {
     );
     assert_eq!(upstream.seen().len(), 1);
 }
+
+/// The listener for Envoy takes TLS as the others do.
+#[cfg(feature = "envoy-grpc")]
+#[test]
+fn envoy_is_answered_over_tls() {
+    let proxy = Proxy::with(
+        "127.0.0.1:1".parse().unwrap(),
+        &Setup {
+            serve: TLS,
+            mode: heimdall_pipeline::Mode::Envoy,
+            ..Setup::default()
+        },
+    );
+    block_on(async {
+        // Somebody who never finishes a handshake keeps nobody else waiting.
+        let _idle = tokio::net::TcpStream::connect(proxy.address).await.unwrap();
+        let stream = connect(proxy.address, b"h2").await;
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+                .await
+                .unwrap();
+        tokio::spawn(connection);
+        // An empty `CheckRequest`: a frame without a message.
+        let request =
+            http::Request::post("https://localhost/envoy.service.auth.v3.Authorization/Check")
+                .header("content-type", "application/grpc")
+                .header("te", "trailers")
+                .body(Full::new(bytes::Bytes::from_static(&[0; 5])))
+                .unwrap();
+        let answer = sender.send_request(request).await.unwrap();
+        assert_eq!(
+            (
+                answer.status().as_u16(),
+                answer.headers()["content-type"].to_str().unwrap()
+            ),
+            (200, "application/grpc")
+        );
+        let body = answer.into_body().collect().await.unwrap();
+        assert_eq!(body.trailers().unwrap()["grpc-status"], "0");
+        assert!(body.to_bytes().len() > 5, "a denial stands in it");
+    });
+}

@@ -105,7 +105,7 @@ fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
     bytes.windows(what.len()).position(|window| window == what)
 }
 
-fn read_request(stream: &mut TcpStream, rest: &mut Vec<u8>, connection: usize) -> Option<Seen> {
+pub fn read_request(stream: &mut TcpStream, rest: &mut Vec<u8>, connection: usize) -> Option<Seen> {
     let end = loop {
         if let Some(at) = find(rest, b"\r\n\r\n") {
             break at + 4;

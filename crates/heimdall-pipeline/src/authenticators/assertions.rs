@@ -223,6 +223,22 @@ fn words(claims: &Map<String, Value>, name: &str) -> Result<Vec<String>, String>
     }
 }
 
+/// Whether every registered claim has a type that it may have. An answer of an endpoint that is not is garbage, not a
+/// token that says too little.
+pub(super) fn well_formed(claims: &Map<String, Value>) -> bool {
+    claims.iter().all(|(name, value)| match name.as_str() {
+        "iss" | "sub" | "jti" | "client_id" | "token_type" => value.is_string() || value.is_null(),
+        "aud" | "scp" | "scope" => match value {
+            Value::String(_) => true,
+            Value::Array(items) => items.iter().all(Value::is_string),
+            _ => false,
+        },
+        "exp" | "nbf" | "iat" => value.is_number() || value.is_null(),
+        "active" => value.is_boolean() || value.is_null(),
+        _ => true,
+    })
+}
+
 /// The largest number of seconds that is a date (9999-12-31).
 const LAST: f64 = 253_402_300_799.0;
 

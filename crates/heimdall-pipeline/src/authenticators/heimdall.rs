@@ -104,7 +104,7 @@ impl HeimdallAuthenticator {
             Some(verified) => verified.subject.clone(),
             None => self.verify(&token, key, now, tools).await?,
         };
-        self.live(subject)
+        self.live(subject).await
     }
 
     async fn verify(
@@ -197,7 +197,7 @@ impl HeimdallAuthenticator {
     }
 
     /// The subject with the authority it has now.
-    fn live(&self, subject: Arc<Subject>) -> Result<Identity, Failure> {
+    async fn live(&self, subject: Arc<Subject>) -> Result<Identity, Failure> {
         let text = |name: &str| subject.attributes.get(name).and_then(Value::as_str);
         let app = text("app_id").unwrap_or_default();
         let issued_at = subject
@@ -216,7 +216,11 @@ impl HeimdallAuthenticator {
             app: app.into(),
             liveness: self.liveness.clone(),
         });
-        match self.liveness.standing(&bearer) {
+        let standing = match self.liveness.standing(&bearer) {
+            Standing::Unknown => self.liveness.standing_after_news(&bearer).await,
+            known => known,
+        };
+        match standing {
             Standing::Current => Ok(Identity { subject, issuer }),
             Standing::Live { roles, permissions } => {
                 let mut changed = (*subject).clone();

@@ -7,7 +7,8 @@ use heimdall_finalizer::{Failure, KeyParts, Kind};
 use heimdall_types::Timestamp;
 use serde_json::Value;
 
-use crate::authenticators::pick::{as_text, pick};
+use crate::authenticators::path::pick;
+use crate::authenticators::pick::as_text;
 
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(10);
 

@@ -2,6 +2,7 @@
 
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators as op};
 use heimdall_types::nearest;
+use regex::Regex;
 
 use crate::expression::data::KINDS;
 use crate::expression::functions::OWN;
@@ -25,7 +26,7 @@ enum Type {
     Networks,
 }
 
-const VARIABLES: [&str; 6] = [
+pub(super) const VARIABLES: [&str; 6] = [
     "Request", "Subject", "Outputs", "Values", "Payload", "Error",
 ];
 const TYPES: [&str; 10] = [
@@ -45,8 +46,9 @@ const TYPES: [&str; 10] = [
 fn gives(name: &str) -> Option<Type> {
     Some(match name {
         "contains" | "endsWith" | "startsWith" | "matches" | "bool" | "sets.contains"
-        | "sets.intersects" | "sets.equivalent" | "math.isInf" | "math.isNaN" | "math.isFinite"
-        | "hasValue" => Type::Bool,
+        | "sets.intersects" | "sets.equivalent" | "math.isInf" | "math.isNaN" | "math.isFinite" => {
+            Type::Bool
+        }
         "size" | "int" | "indexOf" | "lastIndexOf" | "getHours" | "getMinutes" | "getSeconds"
         | "getMilliseconds" | "getFullYear" | "getMonth" | "getDate" | "getDayOfMonth"
         | "getDayOfWeek" | "getDayOfYear" => Type::Int,
@@ -85,12 +87,6 @@ fn gives(name: &str) -> Option<Type> {
         | "math.bitShiftRight"
         | "math.@max"
         | "math.@min"
-        | "optional.of"
-        | "optional.none"
-        | "optional.ofNonZeroValue"
-        | "value"
-        | "orValue"
-        | "or"
         | op::NOT_STRICTLY_FALSE => Type::Dyn,
         _ => return OWN.iter().any(|(own, _)| *own == name).then_some(Type::Dyn),
     })
@@ -265,6 +261,22 @@ fn infer_call(call: &CallExpr, bound: &mut Vec<(String, Type)>) -> Result<Type, 
     for arg in &call.args {
         kinds.push(infer(arg, bound)?);
     }
+    if matches!(
+        call.func_name.as_str(),
+        "matches" | "regexFind" | "regexFindAll"
+    ) && let Some(Expr::Literal(LiteralValue::String(pattern))) =
+        call.args.last().map(|arg| &arg.expr)
+    {
+        Regex::new(pattern.inner()).map_err(|error| {
+            let text = error.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            format!(
+                "`{}`: `{}` is no regular expression: {last}",
+                call.func_name,
+                pattern.inner()
+            )
+        })?;
+    }
     operator(&call.func_name, &kinds).unwrap_or_else(|| {
         let result = gives(&call.func_name).ok_or_else(|| unknown_function(&call.func_name))?;
         receiver_fits(&call.func_name, call.target.is_some(), &kinds)?;
@@ -303,7 +315,7 @@ fn namespaced(call: &CallExpr, bound: &[(String, Type)]) -> Option<String> {
     };
     let is_space = matches!(
         space.as_str(),
-        "math" | "sets" | "strings" | "lists" | "base64" | "optional"
+        "math" | "sets" | "strings" | "lists" | "base64"
     );
     (is_space && !bound.iter().any(|(name, _)| name == space))
         .then(|| format!("{space}.{}", call.func_name))
@@ -394,12 +406,14 @@ fn operator(function: &str, kinds: &[Type]) -> Option<Result<Type, String>> {
             Type::Bool | Type::Dyn if either_dyn(yes, no) => Ok(Type::Dyn),
             _ => misfit("?:"),
         },
-        (op::INDEX | op::OPT_INDEX, [on, _]) => match on {
+        (op::INDEX, [on, _]) => match on {
             Type::List(item) => Ok((**item).clone()),
             Type::Map | Type::Dyn => Ok(Type::Dyn),
             _ => misfit("[]"),
         },
-        (op::OPT_SELECT, _) => Ok(Type::Dyn),
+        (op::OPT_SELECT | op::OPT_INDEX, _) => {
+            Err("optional access (`.?`) is not supported".to_owned())
+        }
         (op::NOT_STRICTLY_FALSE, _) => Ok(Type::Bool),
         _ => return None,
     })

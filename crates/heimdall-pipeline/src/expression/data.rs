@@ -124,6 +124,9 @@ impl Facts<'_> {
                 )
             }),
             "Subject" if path == "ID" => self.subject.map(|subject| text(&subject.id)),
+            "Subject" if path == "Attributes" => {
+                self.subject.map(|subject| members(&subject.attributes))
+            }
             "Values" => self.values?.get(path).map(|found| text(found)),
             _ => self.json(variable, path).map(value),
         }

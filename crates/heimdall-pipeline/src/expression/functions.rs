@@ -192,12 +192,7 @@ fn at<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
 
 fn last<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
     let [items] = values(&args, "last")?;
-    give(
-        list(&items, "last")?
-            .last()
-            .cloned()
-            .ok_or_else(|| failed("last", "the list is empty"))?,
-    )
+    give(list(&items, "last")?.last().cloned().unwrap_or(Value::Null))
 }
 
 fn regex_find<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Outcome<'b, 'v> {
