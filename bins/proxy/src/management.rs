@@ -8,9 +8,11 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::http::header;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use heimdall_pipeline::Engine;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
+use crate::counters::escaped;
 use crate::service::Shared;
 
 /// What the management listener shows.
@@ -124,7 +126,29 @@ async fn metrics(overview: web::Data<Overview>) -> HttpResponse {
             expiry.seconds()
         ));
     }
+    steps(&overview.shared.live.load().engine, &mut text);
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4")
         .body(text)
+}
+
+/// What steps did, by rule, stage and step.
+fn steps(engine: &Engine, text: &mut String) {
+    text.push_str("# HELP heimdall_proxy_steps_total Steps of rules by what came of them; inherited ones count for the rule `default`.\n");
+    text.push_str("# TYPE heimdall_proxy_steps_total counter\n");
+    for count in engine.step_counts() {
+        let (rule, step) = (escaped(&count.rule), escaped(&count.step));
+        for (outcome, times) in [
+            ("passed", count.passed),
+            ("skipped", count.skipped),
+            ("failed", count.failed),
+        ] {
+            if times > 0 {
+                text.push_str(&format!(
+                    "heimdall_proxy_steps_total{{rule=\"{rule}\",stage=\"{}\",step=\"{step}\",outcome=\"{outcome}\"}} {times}\n",
+                    count.stage
+                ));
+            }
+        }
+    }
 }

@@ -8,7 +8,7 @@ mod introspection;
 mod jwt;
 mod lifespan;
 mod metadata;
-mod path;
+pub(crate) mod path;
 mod pick;
 mod source;
 

@@ -13,7 +13,7 @@ use crate::endpoint::Endpoint;
 use crate::rules::{Compiler, Rule};
 use crate::snapshot::Snapshot;
 use crate::tools::Tools;
-use crate::{Config, Deps, Gate, HeaderView, LoadErrors, Refusal, Respond, Source};
+use crate::{Config, Deps, Gate, HeaderView, LoadErrors, Refusal, Respond, Source, StepCount};
 
 /// How verdicts are carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -285,6 +285,11 @@ impl Engine {
             heimdall_token::crypto::sha256_hex(body.as_bytes())
         );
         Arc::new(Jwks { body, etag })
+    }
+
+    /// What every step that ran did, for metrics. Counting begins with the engine.
+    pub fn step_counts(&self) -> Vec<StepCount> {
+        self.0.tools.tallies.counts()
     }
 
     /// `kid` and end of validity of each certificate, for a metric.

@@ -5,6 +5,7 @@ use std::fmt;
 use heimdall_finalizer::settings::{Issue, Issues};
 
 use crate::EnvLookup;
+use crate::authenticators::path::wildcard;
 
 /// A text and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +17,9 @@ pub struct Source {
 }
 
 impl Source {
-    /// This text with `${VAR}`, `${VAR:-default}`, `${VAR-default}`, `${VAR:=default}` and `${VAR=default}` replaced.
-    /// A variable that is not set and has no default is nothing; `$${` is a literal `${`; a lone `$` stays.
+    /// This text with `${VAR}`, `${VAR:-default}`, `${VAR-default}`, `${VAR:=default}` and `${VAR=default}` replaced,
+    /// and with the cuts and changes that shells know: `${VAR:2:3}`, `${VAR#prefix}`, `${VAR/old/new}`, `${VAR^^}`. A
+    /// variable that is not set and has no default is nothing; `$$` is a literal `$`; a lone `$` stays.
     #[must_use]
     pub fn expanded(self, env: EnvLookup<'_>) -> Self {
         let text = expand(&self.text, env, 0);
@@ -32,13 +34,14 @@ fn expand(text: &str, env: EnvLookup<'_>, depth: usize) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
-        if let Some(literal) = before.strip_suffix('$') {
-            out.push_str(literal);
-            out.push_str("${");
+        let dollars = before.len() - before.trim_end_matches('$').len();
+        out.push_str(&before.replace("$$", "$"));
+        if dollars % 2 == 1 {
+            // The last of them makes the one before the brace a dollar.
+            out.push('{');
             rest = after;
             continue;
         }
-        out.push_str(before);
         match closing(after) {
             Some(end) if depth < DEEPEST => {
                 out.push_str(&substitute(
@@ -54,7 +57,7 @@ fn expand(text: &str, env: EnvLookup<'_>, depth: usize) -> String {
             }
         }
     }
-    out.push_str(rest);
+    out.push_str(&rest.replace("$$", "$"));
     out
 }
 
@@ -80,6 +83,9 @@ fn closing(text: &str) -> Option<usize> {
 }
 
 fn substitute(inner: &str, env: EnvLookup<'_>, depth: usize) -> String {
+    if let Some(name) = inner.strip_prefix('#') {
+        return env(name).unwrap_or_default().len().to_string();
+    }
     let name_end = inner
         .bytes()
         .take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
@@ -91,7 +97,8 @@ fn substitute(inner: &str, env: EnvLookup<'_>, depth: usize) -> String {
     let value = env(name);
     let set = value.clone().filter(|value| !value.is_empty());
     let default = |text: &str| expand(text, env, depth + 1);
-    for mark in [":-", ":="] {
+    // `:+` is here what it is in the Go program: a default.
+    for mark in [":-", ":=", ":+"] {
         if let Some(text) = rest.strip_prefix(mark) {
             return set.unwrap_or_else(|| default(text));
         }
@@ -101,11 +108,105 @@ fn substitute(inner: &str, env: EnvLookup<'_>, depth: usize) -> String {
             return value.unwrap_or_else(|| default(text));
         }
     }
-    match rest {
-        "" => value.unwrap_or_default(),
-        "^" | "^^" => value.unwrap_or_default().to_uppercase(),
-        "," | ",," => value.unwrap_or_default().to_lowercase(),
-        _ => format!("${{{inner}}}"),
+    if rest.is_empty() {
+        return value.unwrap_or_default();
+    }
+    match transformed(&value.unwrap_or_default(), &default(rest)) {
+        Some(text) => text,
+        None => format!("${{{inner}}}"),
+    }
+}
+
+/// `${NAME:2:3}`, `${NAME#prefix}`, `${NAME%suffix}`, `${NAME/old/new}`, `${NAME^}` and their like.
+fn transformed(value: &str, how: &str) -> Option<String> {
+    if let Some(range) = how.strip_prefix(':') {
+        return part(value, range);
+    }
+    if let Some(pattern) = how.strip_prefix("##") {
+        return Some(trimmed(value, pattern, End::Front, true));
+    }
+    if let Some(pattern) = how.strip_prefix('#') {
+        return Some(trimmed(value, pattern, End::Front, false));
+    }
+    if let Some(pattern) = how.strip_prefix("%%") {
+        return Some(trimmed(value, pattern, End::Back, true));
+    }
+    if let Some(pattern) = how.strip_prefix('%') {
+        return Some(trimmed(value, pattern, End::Back, false));
+    }
+    if let Some(change) = how.strip_prefix('/') {
+        return Some(replaced(value, change));
+    }
+    let mut chars = value.chars();
+    let first = chars.next().map(String::from).unwrap_or_default();
+    Some(match how {
+        "^" => format!("{}{}", first.to_uppercase(), chars.as_str()),
+        "," => format!("{}{}", first.to_lowercase(), chars.as_str()),
+        "^^" => value.to_uppercase(),
+        ",," => value.to_lowercase(),
+        _ => return None,
+    })
+}
+
+/// Characters from a place on, as many as there are or as are wanted.
+fn part(value: &str, range: &str) -> Option<String> {
+    let (from, count) = match range.split_once(':') {
+        Some((from, count)) => (from, count.trim().parse().ok()?),
+        None => (range, usize::MAX),
+    };
+    let from = from.trim().parse().ok()?;
+    Some(value.chars().skip(from).take(count).collect())
+}
+
+#[derive(Clone, Copy)]
+enum End {
+    Front,
+    Back,
+}
+
+/// A value without the shortest or longest part at one end that fits a pattern with `*` and `?`.
+fn trimmed(value: &str, pattern: &str, end: End, longest: bool) -> String {
+    let cuts = (0..=value.len()).filter(|at| value.is_char_boundary(*at));
+    let fits = |at: &usize| {
+        let (front, back) = value.split_at_checked(*at).unwrap_or((value, ""));
+        wildcard(
+            match end {
+                End::Front => front,
+                End::Back => back,
+            },
+            pattern,
+        )
+    };
+    let mut cuts: Vec<usize> = cuts.filter(fits).collect();
+    // The shortest part at the front is the first cut, at the back the last one.
+    if longest != matches!(end, End::Back) {
+        cuts.reverse();
+    }
+    let Some((front, back)) = cuts.first().and_then(|at| value.split_at_checked(*at)) else {
+        return value.to_owned();
+    };
+    match end {
+        End::Front => back.to_owned(),
+        End::Back => front.to_owned(),
+    }
+}
+
+/// `/old/new` once, `//old/new` everywhere, `/#old/new` at the front, `/%old/new` at the back.
+fn replaced(value: &str, change: &str) -> String {
+    let (kind, change) = match change.as_bytes().first() {
+        Some(kind @ (b'/' | b'#' | b'%')) => (*kind, change.get(1..).unwrap_or_default()),
+        _ => (b' ', change),
+    };
+    let (old, new) = change.split_once('/').unwrap_or((change, ""));
+    match kind {
+        b'/' => value.replace(old, new),
+        b'#' => value
+            .strip_prefix(old)
+            .map_or_else(|| value.to_owned(), |rest| format!("{new}{rest}")),
+        b'%' => value
+            .strip_suffix(old)
+            .map_or_else(|| value.to_owned(), |rest| format!("{rest}{new}")),
+        _ => value.replacen(old, new, 1),
     }
 }
 
@@ -204,6 +305,9 @@ mod tests {
         let env = |name: &str| match name {
             "A" => Some("x".to_owned()),
             "EMPTY" => Some(String::new()),
+            "P" => Some("/a/b.txt".to_owned()),
+            "W" => Some("lolo".to_owned()),
+            "U" => Some("MIXED".to_owned()),
             _ => None,
         };
         Source {
@@ -225,8 +329,21 @@ mod tests {
     #[test]
     fn dollars_that_are_no_variables_stay() {
         assert_eq!(
-            expanded("$A $5 {{ $x := 1 }} $${A} ${not closed"),
-            "$A $5 {{ $x := 1 }} ${A} ${not closed"
+            expanded("$A $5 {{ $x := 1 }} $${A} $$A ${not closed"),
+            "$A $5 {{ $x := 1 }} ${A} $A ${not closed"
         );
+    }
+
+    #[test]
+    fn values_are_cut_and_changed_as_a_shell_does() {
+        assert_eq!(
+            expanded("${#P}|${P:1}|${P:1:3}|${P:99}|${P#*/}|${P##*/}|${P%/*}|${P%%b*}"),
+            "8|a/b.txt|a/b||a/b.txt|b.txt|/a|/a/"
+        );
+        assert_eq!(
+            expanded("${W/o/0}|${W//o/0}|${W/#lo/g}|${W/%lo/g}|${W^}|${W^^}|${U,}|${U,,}"),
+            "l0lo|l0l0|glo|log|Lolo|LOLO|mIXED|mixed"
+        );
+        assert_eq!(expanded("${A:+y}|${B:+y}|${A?x}"), "x|y|${A?x}");
     }
 }

@@ -11,6 +11,7 @@ use crate::authorizers::Denial;
 use crate::expression::{Expression, Facts};
 use crate::rules::{EncodedSlashes, Rule};
 use crate::steps::{Middle, Step};
+use crate::tally::StepOutcome;
 use crate::verdict::{Dropped, owns};
 use crate::{Accept, Engine, Explanation, Mode, Request, Respond, RuleName, StepReport, Verdict};
 
@@ -164,6 +165,11 @@ impl Route {
         }
     }
 
+    fn count<M>(&self, step: &Step<M>, outcome: StepOutcome) {
+        step.counter
+            .add(&step.id, outcome, &self.engine.0.tools.tallies);
+    }
+
     async fn execute(
         &self,
         rule: &Rule,
@@ -186,6 +192,7 @@ impl Route {
                 outputs: &progress.outputs,
             };
             if !applies(step.condition.as_ref(), sight)? {
+                self.count(step, StepOutcome::Skipped);
                 trace.note("finalizer", step, || "skipped".to_owned());
                 continue;
             }
@@ -193,6 +200,7 @@ impl Route {
                 .mechanism
                 .apply(sight, &self.engine.0.tools.workshop, &mut progress.effects)
                 .await;
+            self.count(step, StepOutcome::of(&done));
             trace.note("finalizer", step, || outcome(done.as_ref().err()));
             done.map_err(|failure| failure.by(&step.name, &step.id))?;
         }
@@ -219,6 +227,7 @@ impl Route {
                 None => false,
             };
             if skipped || (step.on_absent && !absent) {
+                self.count(step, StepOutcome::Skipped);
                 trace.note("authenticator", step, || "skipped".to_owned());
                 continue;
             }
@@ -228,12 +237,14 @@ impl Route {
                 .await
             {
                 Ok(identity) => {
+                    self.count(step, StepOutcome::Passed);
                     trace.note("authenticator", step, || {
                         format!("ok: {}", identity.subject.id)
                     });
                     return Ok(identity);
                 }
                 Err(failure) => {
+                    self.count(step, StepOutcome::Failed);
                     trace.note("authenticator", step, || failure.to_string());
                     absent &= failure.credential_is_absent();
                     last = failure.by(&step.name, &step.id);
@@ -265,6 +276,7 @@ impl Route {
             outputs,
         };
         if !applies(step.condition.as_ref(), sight)? {
+            self.count(step, StepOutcome::Skipped);
             trace.note(stage, step, || "skipped".to_owned());
             return Ok(());
         }
@@ -280,6 +292,7 @@ impl Route {
                 .await
                 .map_err(Denial::from),
         };
+        self.count(step, StepOutcome::of(&done));
         trace.note(stage, step, || {
             outcome(done.as_ref().err().map(|denial| &denial.failure))
         });
@@ -324,11 +337,13 @@ impl Route {
                 .map_or(Ok(true), |condition| holds(condition, &facts))
             {
                 Ok(false) => {
+                    self.count(step, StepOutcome::Skipped);
                     trace.note("error_handler", step, || "skipped".to_owned());
                     continue;
                 }
                 Ok(true) => {}
                 Err(failure) => {
+                    self.count(step, StepOutcome::Failed);
                     trace.note("error_handler", step, || failure.to_string());
                     return answer(&failure);
                 }
@@ -336,6 +351,7 @@ impl Route {
             let done = step
                 .mechanism
                 .answer(&denial.failure, rule.name.clone(), scene, codes);
+            self.count(step, StepOutcome::of(&done));
             trace.note("error_handler", step, || outcome(done.as_ref().err()));
             return done.unwrap_or_else(|failure| answer(&failure));
         }

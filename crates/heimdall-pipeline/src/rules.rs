@@ -140,7 +140,13 @@ impl Compiler<'_> {
         }
         let inherited = self.default_rule.map(|rule| &rule.steps);
         let before = issues.count();
-        let steps = Steps::read(&mut fields, self.catalogue, self.tools, inherited);
+        let steps = Steps::read(
+            id.unwrap_or_default(),
+            &mut fields,
+            self.catalogue,
+            self.tools,
+            inherited,
+        );
         if steps.authenticators.is_empty() && issues.count() == before {
             fields.wrong("execute", "there is no authenticator");
         }
@@ -170,7 +176,7 @@ impl Compiler<'_> {
     pub(crate) fn default_rule(&self, node: &Node, issues: &Issues) -> Option<Rule> {
         let mut fields = Fields::open(node, "default_rule", Strictness::RULES, issues)?;
         let before = issues.count();
-        let steps = Steps::read(&mut fields, self.catalogue, self.tools, None);
+        let steps = Steps::read("default", &mut fields, self.catalogue, self.tools, None);
         if steps.authenticators.is_empty() && issues.count() == before {
             fields.wrong("execute", "there is no authenticator");
         }

@@ -11,6 +11,7 @@ use crate::catalogue::{Catalogue, Shelf};
 use crate::contextualizers::Contextualizer;
 use crate::error_handlers::ErrorHandler;
 use crate::expression::Expression;
+use crate::tally::StepCounter;
 use crate::tools::Tools;
 
 /// A mechanism at its place in a rule.
@@ -23,6 +24,8 @@ pub(crate) struct Step<M> {
     pub(crate) condition: Option<Expression>,
     /// Authenticators: only when no credential was sent.
     pub(crate) on_absent: bool,
+    /// Where it counts.
+    pub(crate) counter: StepCounter,
     pub(crate) mechanism: M,
 }
 
@@ -53,6 +56,7 @@ const STAGES: [&str; 5] = [
 type Override<M> = fn(&M, &Node, &str, &Tools, &Issues) -> Option<M>;
 
 struct Reader<'a> {
+    rule: Arc<str>,
     tools: &'a Tools,
     issues: &'a Issues,
     ids: Vec<String>,
@@ -61,6 +65,7 @@ struct Reader<'a> {
 impl Steps {
     /// Reads `execute` and `on_error`; stages that they do not name are those of `inherited`.
     pub(crate) fn read(
+        rule: &str,
         fields: &mut Fields<'_>,
         catalogue: &Catalogue,
         tools: &Tools,
@@ -68,6 +73,7 @@ impl Steps {
     ) -> Self {
         let issues = fields.issues();
         let mut reader = Reader {
+            rule: rule.into(),
             tools,
             issues,
             ids: Vec::new(),
@@ -268,6 +274,7 @@ impl<M> Step<M> {
             id: self.id,
             condition: self.condition,
             on_absent: self.on_absent,
+            counter: self.counter,
             mechanism: to(self.mechanism),
         }
     }
@@ -375,6 +382,7 @@ impl Reader<'_> {
             id,
             condition,
             on_absent,
+            counter: StepCounter::new(self.rule.clone(), stage),
             mechanism,
         })
     }

@@ -8,6 +8,7 @@ use heimdall_template::{CallError, Engine as Templates, Environment};
 use heimdall_types::{Clock, Rng};
 
 use crate::endpoint::Caller;
+use crate::tally::StepTallies;
 use crate::tokens::TokenShelf;
 use crate::{Deps, Mode, Relaxed};
 
@@ -23,6 +24,8 @@ pub(crate) struct Tools {
     pub(crate) answers: Deadlined<Arc<serde_json::Value>>,
     /// Verified tokens.
     pub(crate) tokens: Arc<TokenShelf>,
+    /// What steps did.
+    pub(crate) tallies: StepTallies,
     /// Whether nothing is to be kept.
     pub(crate) no_cache: bool,
 }
@@ -54,6 +57,7 @@ impl Tools {
             caller: Arc::new(Caller::new(&deps, workshop.token_client.clone())),
             answers: Deadlined::new(if no_cache { 0 } else { ANSWERS }, deps.clock.clone()),
             tokens: Arc::new(TokenShelf::new(deps.clock.clone())),
+            tallies: StepTallies::default(),
             workshop,
             deps,
             mode,

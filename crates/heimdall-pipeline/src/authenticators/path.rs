@@ -224,7 +224,7 @@ fn parts(text: &str, mark: char) -> Vec<&str> {
 }
 
 /// `*` and `?`, in time that grows with the product of the lengths at most.
-fn wildcard(text: &str, pattern: &str) -> bool {
+pub(crate) fn wildcard(text: &str, pattern: &str) -> bool {
     let (text, pattern): (Vec<char>, Vec<char>) =
         (text.chars().collect(), pattern.chars().collect());
     let (mut at, mut want, mut star) = (0, 0, None);
