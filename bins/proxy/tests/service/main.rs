@@ -13,7 +13,6 @@
 mod endpoints;
 mod feeds;
 mod gateways;
-mod keys;
 mod providers;
 mod rules;
 #[path = "../wire/support.rs"]
