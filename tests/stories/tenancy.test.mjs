@@ -5,13 +5,15 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { createHmac } from 'node:crypto';
-import { up, call, until } from './support.mjs';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { up, call, until, folder } from './support.mjs';
 
 const PASSWORD = 'a long enough sentence';
 const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 
 describe('a tenant and its neighbour', () => {
-  let h, document, sink, mine, theirs;
+  let h, data, document, sink, mine, theirs;
   const admin = (method, path, json) => call(method, `${h.api}/v1${path}`, { token: h.admin_key, json });
   const made = async (path, json) => { const a = await admin('POST', path, json); assert.ok(a.status < 300, `${path}: ${a.text}`); return a.json; };
 
@@ -91,7 +93,10 @@ describe('a tenant and its neighbour', () => {
   }
 
   before(async () => {
-    h = await up();
+    // One source asks some thousand times here, as fast as it can.
+    data = folder();
+    writeFileSync(join(data, 'limits.yaml'), 'limits: {per_second: 0, burst: 0}\n');
+    h = await up({ data, args: ['--config', join(data, 'limits.yaml')] });
     sink = createServer((_, response) => response.end()).listen(0, '127.0.0.1');
     await once(sink, 'listening');
     document = (await call('GET', `${h.api}/openapi.json`)).json;

@@ -157,7 +157,7 @@ fn parameters(operation: &Operation) -> Vec<Value> {
     if operation.method == "POST" && operation.is_once() {
         all.push(
             json!({ "name": "Idempotency-Key", "in": "header", "required": false,
-            "schema": { "type": "string", "pattern": "^[!-~]{1,255}$" } }),
+            "schema": { "type": "string", "maxLength": 255, "pattern": "^[ -~]*[!-~][ -~]*$" } }),
         );
     }
     all
