@@ -45,19 +45,18 @@ pub(crate) async fn serve(
         state,
     });
     if let Some(acceptor) = tls {
-        let Ok(Ok(stream)) =
-            timeout(timers.head.unwrap_or(HANDSHAKE), acceptor.accept(stream)).await
-        else {
+        let accepted = Box::pin(acceptor.accept(stream));
+        let Ok(Ok(stream)) = timeout(timers.head.unwrap_or(HANDSHAKE), accepted).await else {
             return;
         };
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            serve2(service, peer, stream, timers, stop).await;
+            Box::pin(serve2(service, peer, stream, timers, stop)).await;
         } else {
-            serve1(service, peer, stream, timers, stop).await;
+            Box::pin(serve1(service, peer, stream, timers, stop)).await;
         }
         return;
     }
-    // Until the first byte a connection costs a socket and nothing more.
+    // Until the first byte a connection costs a socket and little more; then only what its protocol needs (boxed).
     let mut start = [0; 14];
     let seen = tokio::select! {
         seen = timeout(timers.idle.unwrap_or(DAY), stream.peek(&mut start)) => seen,
@@ -65,9 +64,9 @@ pub(crate) async fn serve(
     };
     match seen {
         Ok(Ok(count)) if start.get(..count) == Some(b"PRI * HTTP/2.0") => {
-            serve2(service, peer, stream, timers, stop).await
+            Box::pin(serve2(service, peer, stream, timers, stop)).await
         }
-        Ok(Ok(1..)) => serve1(service, peer, stream, timers, stop).await,
+        Ok(Ok(1..)) => Box::pin(serve1(service, peer, stream, timers, stop)).await,
         _ => {}
     }
 }

@@ -13,7 +13,7 @@ const BUCKETS: [u64; 10] = [
 
 /// Counters of one rule and status.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
+struct Tally {
     requests: AtomicU64,
     micros: AtomicU64,
     buckets: [AtomicU64; BUCKETS.len()],
@@ -21,7 +21,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Counts one request that took `took`.
-    pub(crate) fn add(&self, took: Duration) {
+    fn add(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.micros.fetch_add(micros, Ordering::Relaxed);
@@ -36,13 +36,49 @@ impl Tally {
     }
 }
 
-/// Counters by rule and status.
-pub(crate) type Tallies = HashMap<(Arc<str>, u16), Arc<Tally>>;
+/// Counters by rule and status; one for each worker, so that counting never makes two threads wait for a cache line.
+type AllTallies = HashMap<(Arc<str>, u16), Vec<Arc<Tally>>>;
+
+/// The counters that one worker has to do with.
+#[derive(Debug)]
+pub(crate) struct Tallies {
+    counters: Arc<Counters>,
+    known: HashMap<(Arc<str>, u16), Arc<Tally>>,
+    /// Most requests are like the one before.
+    last: Option<(Arc<str>, u16, Arc<Tally>)>,
+}
+
+impl Tallies {
+    /// Shows up in what `counters` renders.
+    pub(crate) fn new(counters: Arc<Counters>) -> Self {
+        Self {
+            counters,
+            known: HashMap::new(),
+            last: None,
+        }
+    }
+
+    /// Counts one request of a rule that took `took`.
+    pub(crate) fn add(&mut self, rule: &Arc<str>, status: u16, took: Duration) {
+        if let Some((known, code, tally)) = &self.last
+            && *code == status
+            && Arc::ptr_eq(known, rule)
+        {
+            return tally.add(took);
+        }
+        let tally = self
+            .known
+            .entry((rule.clone(), status))
+            .or_insert_with(|| self.counters.tally(rule, status));
+        tally.add(took);
+        self.last = Some((rule.clone(), status, tally.clone()));
+    }
+}
 
 /// All counters of the service.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    tallies: RwLock<Tallies>,
+    tallies: RwLock<AllTallies>,
     /// Verdicts of shadow rules: rule, status, whether the rule that decided said the opposite.
     shadows: Mutex<BTreeMap<(Arc<str>, u16, bool), u64>>,
     /// Heads that the guard refused.
@@ -62,10 +98,26 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// The counters of a rule and status; keep them, so that counting is cheap.
-    pub(crate) fn tally(&self, rule: &Arc<str>, status: u16) -> Arc<Tally> {
+    /// Fresh counters of a rule and status, for one worker.
+    fn tally(&self, rule: &Arc<str>, status: u16) -> Arc<Tally> {
+        let tally = Arc::<Tally>::default();
         let mut all = self.tallies.write().unwrap_or_else(PoisonError::into_inner);
-        all.entry((rule.clone(), status)).or_default().clone()
+        all.entry((rule.clone(), status))
+            .or_default()
+            .push(tally.clone());
+        tally
+    }
+
+    /// Counts one request, for callers that have no [`Tallies`] of their own.
+    pub(crate) fn add(&self, rule: Arc<str>, status: u16, took: Duration) {
+        let key = (rule, status);
+        let known = {
+            let all = self.tallies.read().unwrap_or_else(PoisonError::into_inner);
+            all.get(&key).and_then(|tallies| tallies.first()).cloned()
+        };
+        known
+            .unwrap_or_else(|| self.tally(&key.0, status))
+            .add(took);
     }
 
     /// Counts a verdict of a shadow rule.
@@ -86,19 +138,29 @@ impl Counters {
             out,
             "# TYPE heimdall_proxy_request_duration_seconds histogram"
         );
-        for ((rule, status), tally) in all.iter() {
+        for ((rule, status), tallies) in all.iter() {
+            let sum_of = |of: &dyn Fn(&Tally) -> &AtomicU64| {
+                let values = tallies
+                    .iter()
+                    .map(|tally| of(tally).load(Ordering::Relaxed));
+                values.sum::<u64>()
+            };
             let rule = escaped(rule);
             let labels = format!("rule=\"{rule}\",status=\"{status}\"");
             let mut sum = 0;
-            for (bucket, end) in tally.buckets.iter().zip(BUCKETS) {
-                sum += bucket.load(Ordering::Relaxed);
+            for (at, end) in BUCKETS.into_iter().enumerate() {
+                sum += tallies
+                    .iter()
+                    .filter_map(|tally| tally.buckets.get(at))
+                    .map(|bucket| bucket.load(Ordering::Relaxed))
+                    .sum::<u64>();
                 let _ = writeln!(
                     out,
                     "heimdall_proxy_request_duration_seconds_bucket{{{labels},le=\"{}\"}} {sum}",
                     seconds(end)
                 );
             }
-            let requests = tally.requests.load(Ordering::Relaxed);
+            let requests = sum_of(&|tally| &tally.requests);
             let _ = writeln!(
                 out,
                 "heimdall_proxy_request_duration_seconds_bucket{{{labels},le=\"+Inf\"}} {requests}"
@@ -106,7 +168,7 @@ impl Counters {
             let _ = writeln!(
                 out,
                 "heimdall_proxy_request_duration_seconds_sum{{{labels}}} {}",
-                seconds(tally.micros.load(Ordering::Relaxed))
+                seconds(sum_of(&|tally| &tally.micros))
             );
             let _ = writeln!(
                 out,
@@ -210,15 +272,22 @@ mod tests {
 
     #[test]
     fn buckets_are_cumulative_and_labels_are_escaped() {
-        let counters = Counters::default();
-        let tally = counters.tally(&"a\"b".into(), 200);
-        tally.add(Duration::from_micros(200));
-        tally.add(Duration::from_secs(5));
+        let counters = Arc::new(Counters::default());
+        let mut workers = [
+            Tallies::new(counters.clone()),
+            Tallies::new(counters.clone()),
+        ];
+        let rule: Arc<str> = "a\"b".into();
+        for worker in &mut workers {
+            worker.add(&rule, 200, Duration::from_micros(200));
+            worker.add(&rule, 200, Duration::from_secs(5));
+            worker.add(&rule, 404, Duration::from_secs(5));
+        }
         let text = counters.render();
         assert!(
-            text.contains("_bucket{rule=\"a\\\"b\",status=\"200\",le=\"0.00025\"} 1"),
+            text.contains("_bucket{rule=\"a\\\"b\",status=\"200\",le=\"0.00025\"} 2"),
             "{text}"
         );
-        assert!(text.contains("le=\"+Inf\"} 2"));
+        assert!(text.contains("le=\"+Inf\"} 4"));
     }
 }

@@ -94,10 +94,8 @@ impl Authorization for Decisions {
             }
             _ => 200,
         };
-        self.shared
-            .counters
-            .tally(&rule, u16::try_from(status).unwrap_or(500))
-            .add(begun.elapsed());
+        let status = u16::try_from(status).unwrap_or(500);
+        self.shared.counters.add(rule, status, begun.elapsed());
         Ok(Response::new(verdict))
     }
 }

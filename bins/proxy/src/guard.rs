@@ -7,11 +7,15 @@
 //! that answers to earlier pipelined requests keep their order.
 
 mod body;
+mod clock;
 mod head;
+mod state;
 mod stream;
 
+pub use clock::Timers;
 pub use head::{Framing, Head, check};
-pub use stream::{ConnState, Guarded, Running, Timers};
+pub use state::{ConnState, Running};
+pub use stream::Guarded;
 
 /// Most bytes a request line and its headers may have.
 pub const MAX_HEAD: usize = 16 * 1024;

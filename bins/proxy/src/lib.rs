@@ -2,6 +2,7 @@
 //!
 //! [`start`] runs it inside another program (`heimdall up`); the program `heimdall-proxy` is [`commands::main`].
 
+mod alarm;
 pub mod commands;
 mod connection;
 mod cors;

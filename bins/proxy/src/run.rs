@@ -1,16 +1,17 @@
 //! Puts the service together, keeps its rules and keys current, and takes it down.
 
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+mod keeper;
+mod listen;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use heimdall_pipeline::{
-    Apis, Config, Engine, Http, Listener, LoadErrors, Mode, Relaxed, Source, Timer,
-};
+use heimdall_pipeline::{Apis, Config, Engine, Http, LoadErrors, Mode, Relaxed, Timer};
 use heimdall_server::SystemClock;
 use heimdall_token::SystemRng;
 use heimdall_transport::HttpClient;
@@ -19,24 +20,19 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 
 use crate::cors::CrossOrigin;
 use crate::counters::Counters;
 use crate::environment::{ConfigAt, Disk, read_config, variable};
 use crate::feed::{ApiOverHttp, Feeds};
-use crate::guard::Timers;
 use crate::key_store::KeyStore;
 use crate::management::{Management, Overview};
-use crate::rules::{RETRY, RuleSets, Watch};
+use crate::rules::RuleSets;
 use crate::service::{Live, Shared};
-use crate::upstream::UpstreamSettings;
-use crate::workers::{WorkerSettings, Workers};
-
-/// How long running requests get when the service stops.
-const GRACE: Duration = Duration::from_secs(30);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const MAX_IDLE_PER_HOST: usize = 100;
+use crate::workers::Workers;
+use keeper::{Keeper, watch};
+pub(crate) use listen::certificate;
+use listen::{bind, management_address, worker_settings};
 
 /// How the service is run.
 #[derive(Debug, Clone)]
@@ -322,314 +318,4 @@ fn envoy_workers(
     Err(StartError::Tls(
         "this program was built without the feature `envoy-grpc`".to_owned(),
     ))
-}
-
-async fn bind(given: Option<SocketAddr>, config: &Listener) -> Result<TcpListener, StartError> {
-    let (name, bound) = match given {
-        Some(address) => (address.to_string(), TcpListener::bind(address).await),
-        None => {
-            let host = if config.host.is_empty() {
-                "0.0.0.0"
-            } else {
-                config.host.trim_start_matches('[').trim_end_matches(']')
-            };
-            (
-                format!("{host}:{}", config.port),
-                TcpListener::bind((host, config.port)).await,
-            )
-        }
-    };
-    bound.map_err(|error| StartError::System(name, error))
-}
-
-fn management_address(settings: &Settings, config: &Listener) -> Result<SocketAddr, StartError> {
-    if let Some(address) = settings.management {
-        return Ok(address);
-    }
-    let host = if config.host.is_empty() {
-        "0.0.0.0"
-    } else {
-        config.host.trim_start_matches('[').trim_end_matches(']')
-    };
-    let name = format!("{host}:{}", config.port);
-    let mut found = (host, config.port)
-        .to_socket_addrs()
-        .map_err(|error| StartError::System(name.clone(), error))?;
-    found
-        .next()
-        .ok_or_else(|| StartError::System(name, std::io::ErrorKind::AddrNotAvailable.into()))
-}
-
-pub(crate) fn certificate(tls: &heimdall_pipeline::Tls) -> Result<Arc<KeyStore>, StartError> {
-    KeyStore::open(tls).map_err(StartError::Tls)
-}
-
-fn worker_settings(
-    settings: &Settings,
-    config: &Config,
-    certificate: Option<&Arc<KeyStore>>,
-) -> Result<WorkerSettings, StartError> {
-    let listener = &config.serve.listener;
-    let some = |limit: Duration| (!limit.is_zero()).then_some(limit);
-    let mut upstream_tls = client_tls()?;
-    upstream_tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let tls = match certificate {
-        Some(certificate) => Some(TlsAcceptor::from(Arc::new(
-            certificate.server_config().map_err(StartError::Tls)?,
-        ))),
-        None => None,
-    };
-    let threads = match settings.workers {
-        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        given => given,
-    };
-    Ok(WorkerSettings {
-        threads,
-        tls,
-        timers: Timers {
-            head: some(listener.read_timeout),
-            body: some(listener.read_timeout),
-            idle: some(listener.idle_timeout),
-            write: some(listener.write_timeout),
-        },
-        upstream: UpstreamSettings {
-            connect_timeout: CONNECT_TIMEOUT,
-            answer_timeout: some(listener.read_timeout),
-            idle_timeout: some(listener.idle_timeout).unwrap_or(Duration::from_secs(90)),
-            max_idle_per_host: match config.serve.max_idle_per_host {
-                0 => MAX_IDLE_PER_HOST,
-                given => given.div_ceil(threads),
-            },
-            tls: Arc::new(upstream_tls),
-        },
-        grace: GRACE,
-    })
-}
-
-/// A watch on everything that may change while we run.
-fn watch(config: &Config, engine: &Engine) -> notify::Result<Watch> {
-    let mut watch = Watch::new()?;
-    if let Some(provider) = config
-        .providers
-        .file_system
-        .as_ref()
-        .filter(|provider| provider.watch)
-    {
-        watch.add(Path::new(&provider.src))?;
-    }
-    for path in engine.key_stores() {
-        watch.add(Path::new(&path))?;
-    }
-    for tls in [&config.serve.listener.tls, &config.management.tls]
-        .into_iter()
-        .flatten()
-    {
-        watch.add(Path::new(&tls.key_store))?;
-    }
-    Ok(watch)
-}
-
-/// Keeps rules, keys and certificates current.
-struct Keeper {
-    settings: Settings,
-    deps: Deps,
-    config: Config,
-    /// The text that the present engine was compiled from.
-    source: Mutex<Source>,
-    sets: Mutex<RuleSets>,
-    overview: Arc<Overview>,
-    certificates: Vec<Arc<KeyStore>>,
-}
-
-impl Keeper {
-    async fn keep(
-        self: Arc<Self>,
-        mut asked: mpsc::UnboundedReceiver<oneshot::Sender<Result<(), LoadErrors>>>,
-        mut watch: Option<Watch>,
-    ) {
-        let mut polls = tokio::task::JoinSet::new();
-        if let Some(provider) = &self.config.providers.http_endpoint
-            && let Some(pause) = provider.watch_interval
-        {
-            for index in 0..provider.endpoints {
-                polls.spawn(self.clone().poll(index, pause));
-            }
-        }
-        loop {
-            let changed = async {
-                match &mut watch {
-                    Some(watch) => watch.changed().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                answer = asked.recv() => match answer {
-                    // Whoever asked may have gone meanwhile.
-                    Some(answer) => drop(answer.send(self.reload().await)),
-                    None => return,
-                },
-                () = changed => {
-                    if let Some(watch) = &mut watch {
-                        self.follow(watch).await;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Something changed in a watched folder.
-    async fn follow(&self, watch: &mut Watch) {
-        self.renew_keys();
-        if self
-            .config
-            .providers
-            .file_system
-            .as_ref()
-            .is_none_or(|provider| !provider.watch)
-        {
-            return;
-        }
-        let mut unused = None;
-        loop {
-            let mut sets = self.sets.lock().await;
-            let live = self.overview.shared.live.load_full();
-            let looked = tokio::task::block_in_place(|| sets.look(&live.engine));
-            drop(sets);
-            let looked = looked.map(|rules| rules.or(unused.take()));
-            if !watch.disturbed().await {
-                return self.settle(&live, looked);
-            }
-            // It was read while somebody wrote: half a rule set may look like a whole one.
-            unused = looked.ok().flatten();
-            watch.changed().await;
-        }
-    }
-
-    fn renew_keys(&self) {
-        let live = self.overview.shared.live.load_full();
-        for path in live.engine.key_stores() {
-            let read =
-                std::fs::read(&path).map_err(|error| LoadErrors::one(&path, error.to_string()));
-            if let Err(errors) = read.and_then(|bytes| live.engine.reload_keys(&path, &bytes)) {
-                self.overview
-                    .shared
-                    .counters
-                    .failed_key_reloads
-                    .fetch_add(1, Ordering::Relaxed);
-                tracing::error!(%errors, "a key store cannot be read again; its old keys stay");
-            }
-        }
-        for error in self
-            .certificates
-            .iter()
-            .filter_map(|certificate| certificate.reload().err())
-        {
-            tracing::error!(error, "a certificate was not replaced");
-        }
-    }
-
-    /// Takes new rules, or says why the old ones stay.
-    fn settle(&self, live: &Live, looked: Result<Option<heimdall_pipeline::Snapshot>, LoadErrors>) {
-        let counters = &self.overview.shared.counters;
-        match looked {
-            Ok(None) => {}
-            Ok(Some(rules)) => {
-                let next = Live {
-                    engine: live.engine.clone(),
-                    rules,
-                    cors: live.cors.clone(),
-                };
-                self.overview.shared.live.store(Arc::new(next));
-                self.overview.stale.store(false, Ordering::Relaxed);
-                counters.reloads.fetch_add(1, Ordering::Relaxed);
-                tracing::info!("new rules are in use");
-            }
-            Err(errors) => {
-                self.overview.stale.store(true, Ordering::Relaxed);
-                counters.failed_reloads.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(%errors, "new rules are wrong; the last good ones stay");
-            }
-        }
-    }
-
-    async fn poll(self: Arc<Self>, index: usize, pause: Duration) {
-        loop {
-            tokio::time::sleep(pause).await;
-            let live = self.overview.shared.live.load_full();
-            let etag = self.sets.lock().await.etag(index).map(str::to_owned);
-            match live.engine.fetch_rules(index, etag.as_deref()).await {
-                Ok(answer) => {
-                    let mut sets = self.sets.lock().await;
-                    let looked = sets.fetched(&live.engine, index, answer);
-                    self.settle(&live, looked);
-                }
-                Err(errors) => {
-                    self.settle(&live, Err(errors));
-                    tokio::time::sleep(RETRY.min(pause)).await;
-                }
-            }
-        }
-    }
-
-    /// Reads everything again: configuration, keys, rules.
-    async fn reload(&self) -> Result<(), LoadErrors> {
-        let mut sets = self.sets.lock().await;
-        let shared = &self.overview.shared;
-        let renewed = async {
-            let config = read_config(&self.settings.config, &self.settings.env_prefix)?;
-            let source = self.settings.config.read()?;
-            let present = shared.live.load_full();
-            // An engine knows which keys signed before and what was cached: the same text keeps it.
-            let engine = if *self.source.lock().await == source {
-                self.renew_keys();
-                present.engine.clone()
-            } else {
-                compile(
-                    &config,
-                    self.settings.mode,
-                    self.settings.relaxed,
-                    &self.deps,
-                )?
-            };
-            let mut next = RuleSets::new(config.providers.file_system.as_ref());
-            next.look(&engine)?;
-            for index in 0..config
-                .providers
-                .http_endpoint
-                .as_ref()
-                .map_or(0, |provider| provider.endpoints)
-            {
-                let answer = engine.fetch_rules(index, None).await?;
-                next.fetched(&engine, index, answer)?;
-            }
-            let rules = next.snapshot(&engine)?;
-            *self.source.lock().await = source;
-            Ok((
-                next,
-                Live {
-                    engine,
-                    rules,
-                    cors: config.serve.listener.cors.as_ref().map(CrossOrigin::new),
-                },
-            ))
-        };
-        match renewed.await {
-            Ok((next, live)) => {
-                *sets = next;
-                shared.live.store(Arc::new(live));
-                self.overview.stale.store(false, Ordering::Relaxed);
-                shared.counters.reloads.fetch_add(1, Ordering::Relaxed);
-                Ok(())
-            }
-            Err(errors) => {
-                self.overview.stale.store(true, Ordering::Relaxed);
-                shared
-                    .counters
-                    .failed_reloads
-                    .fetch_add(1, Ordering::Relaxed);
-                tracing::error!(%errors, "the reload failed; everything stays as it was");
-                Err(errors)
-            }
-        }
-    }
 }

@@ -67,10 +67,11 @@ pub(crate) struct Service {
 impl Service {
     /// A service over its thread's pool.
     pub(crate) fn new(shared: Arc<Shared>, pool: Rc<Pool>) -> Rc<Self> {
+        let tallies = RefCell::new(Tallies::new(shared.counters.clone()));
         Rc::new(Self {
             shared,
             pool,
-            tallies: RefCell::default(),
+            tallies,
             nameless: "".into(),
         })
     }
@@ -97,11 +98,7 @@ impl Service {
                 path = &*path, status, rule = &*rule, micros, reason = answer.reason, "request"
             );
         }
-        self.tallies
-            .borrow_mut()
-            .entry((rule, status))
-            .or_insert_with_key(|(rule, status)| self.shared.counters.tally(rule, *status))
-            .add(took);
+        self.tallies.borrow_mut().add(&rule, status, took);
         answer.response.map(|body| body.counted(running))
     }
 
@@ -170,7 +167,7 @@ impl Service {
             },
             Some(_) => (Some(Bytes::new()), Outgoing::Empty),
             None if body.is_end_stream() => (None, Outgoing::Empty),
-            None => (None, Outgoing::Stream(body)),
+            None => (None, Outgoing::stream(body)),
         };
         match shadow::judge(&route, &request, read.as_deref(), &self.shared.counters).await {
             Verdict::Forward(forward) => {

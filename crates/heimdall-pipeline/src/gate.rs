@@ -158,6 +158,7 @@ mod tests {
             ("/p/%c3%a4", "/p/%C3%A4"),
             ("/", "/"),
             ("/a/", "/a/"),
+            ("/a;x/b;..", "/a;x/b;.."),
         ] {
             assert_eq!(
                 admit(target, "app.example").map(|seen| seen.1),
@@ -184,6 +185,11 @@ mod tests {
             "/a/%2e/b",
             "/a/..%2fb",
             "/a/..%5Cb",
+            "/a/..;/b",
+            "/a/..;x=1/b",
+            "/a/.;/b",
+            "/a/%2E.;",
+            "/a/..%3b/b",
             "/a%zz",
             "/a%2",
             "*",

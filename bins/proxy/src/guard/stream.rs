@@ -1,88 +1,23 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use memchr::memchr_iter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
 
 use super::body::Body;
-use super::{MAX_HEAD, Refusal, check};
+use super::clock::Clock;
+use super::{ConnState, MAX_HEAD, Refusal, Timers, check};
 
 /// What the library reads in place of a refused head. No client can send it: [`check`] takes no `*`.
 const SUBSTITUTE: &[u8] = b"OPTIONS * HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
 /// Most bytes behind an upgrade request that are kept until the verdict.
 const MAX_HELD: usize = 16 * 1024;
-/// Slowest body, beyond its grace time.
-const BYTES_A_SECOND: u64 = 1024;
 /// How much of what a refused client still sends is read, so that it gets to see the refusal instead of a reset.
 const MAX_LINGER: usize = 512 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
-
-/// How long a client may take. `None` is for ever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Timers {
-    /// From the first byte of a head to its last.
-    pub head: Option<Duration>,
-    /// Without a byte of the body; also the grace time before a body must come with 1 KB a second.
-    pub body: Option<Duration>,
-    /// Without a request.
-    pub idle: Option<Duration>,
-    /// Without the client taking a byte of the answer.
-    pub write: Option<Duration>,
-}
-
-/// What the guard and the service of one connection tell each other.
-#[derive(Debug, Default)]
-pub struct ConnState {
-    refusal: OnceLock<Refusal>,
-    tunnel: AtomicBool,
-    running: AtomicUsize,
-    served: AtomicUsize,
-}
-
-impl ConnState {
-    /// Why the head was refused in whose place the library got `OPTIONS *`.
-    pub fn refusal(&self) -> Option<Refusal> {
-        self.refusal.get().copied()
-    }
-
-    /// From here on the connection is a tunnel: bytes are passed on as they come.
-    pub fn open_tunnel(&self) {
-        self.tunnel.store(true, Ordering::Release);
-    }
-
-    /// Counts a request until the returned token is dropped.
-    pub fn begin(self: &Arc<Self>) -> Running {
-        self.running.fetch_add(1, Ordering::AcqRel);
-        self.served.fetch_add(1, Ordering::Relaxed);
-        Running(self.clone())
-    }
-
-    /// Requests whose answers are not complete.
-    pub fn running(&self) -> usize {
-        self.running.load(Ordering::Acquire)
-    }
-
-    /// Requests so far.
-    pub fn served(&self) -> usize {
-        self.served.load(Ordering::Relaxed)
-    }
-}
-
-/// One request whose answer is not complete.
-#[derive(Debug)]
-pub struct Running(Arc<ConnState>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::AcqRel);
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -110,53 +45,8 @@ pub struct Guarded<S> {
     ready: Vec<u8>,
     /// The beginning of a head, or bytes behind an upgrade request.
     pending: Vec<u8>,
-    clock: Patience,
+    clock: Clock,
     linger: Option<usize>,
-}
-
-/// One sleep for all timers of a connection. It is moved only when a deadline comes nearer, so that a busy
-/// connection does not touch the timer wheel.
-#[derive(Default)]
-struct Patience {
-    sleep: Option<Pin<Box<Sleep>>>,
-    waiting: Option<Instant>,
-    blocked: Option<Instant>,
-    head_started: Option<Instant>,
-    waited: Duration,
-    received: u64,
-}
-
-impl Patience {
-    /// Whether `deadline` is over; if not, the task is woken then or before.
-    fn over(&mut self, cx: &mut Context<'_>, deadline: Instant) -> bool {
-        let now = Instant::now();
-        if deadline <= now {
-            return true;
-        }
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(now)));
-        let armed = sleep.deadline();
-        if armed <= now || armed > deadline {
-            sleep.as_mut().reset(deadline);
-            if sleep.as_mut().poll(cx).is_ready() {
-                return true;
-            }
-        }
-        false
-    }
-
-    fn progress(&mut self, bytes: usize) {
-        self.received += bytes as u64;
-        if let Some(since) = self.waiting.take() {
-            self.waited += since.elapsed();
-        }
-    }
-
-    fn new_body(&mut self) {
-        self.received = 0;
-        self.waited = Duration::ZERO;
-    }
 }
 
 impl<S> Guarded<S> {
@@ -169,7 +59,7 @@ impl<S> Guarded<S> {
             phase: Phase::Head,
             ready: Vec::new(),
             pending: Vec::new(),
-            clock: Patience::default(),
+            clock: Clock::default(),
             linger: None,
         }
     }
@@ -204,8 +94,7 @@ impl<S> Guarded<S> {
                         Ok(None) => return at,
                         Err(refusal) => {
                             self.phase = Phase::Refused;
-                            // Set once: nothing is read after the first refusal.
-                            let _ = self.state.refusal.set(refusal);
+                            self.state.refuse(refusal);
                             return at;
                         }
                     }
@@ -222,46 +111,24 @@ impl<S> Guarded<S> {
             Phase::Head | Phase::Held => self.pending.extend_from_slice(rest),
             _ => {}
         }
-        self.clock.head_started = match self.phase {
-            Phase::Head if !self.pending.is_empty() => {
-                self.clock.head_started.or_else(|| Some(Instant::now()))
-            }
-            _ => None,
-        };
+        let inside = self.phase == Phase::Head && !self.pending.is_empty();
+        self.clock.inside_head(inside);
     }
 
     /// Nothing came: how long may that go on?
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let deadline = match self.phase {
-            Phase::Head => match self.clock.head_started {
-                Some(started) => self.timers.head.map(|limit| started + limit),
-                None if self.state.running() > 0 => {
-                    self.clock.waiting = None;
-                    None
-                }
-                None => {
-                    let since = *self.clock.waiting.get_or_insert_with(Instant::now);
-                    self.timers.idle.map(|limit| since + limit)
-                }
-            },
-            Phase::Body(..) => {
-                let since = *self.clock.waiting.get_or_insert_with(Instant::now);
-                self.timers.body.map(|grace| {
-                    let allowed = grace
-                        + Duration::from_millis(
-                            self.clock.received.saturating_mul(1000) / BYTES_A_SECOND,
-                        );
-                    since + grace.min(allowed.saturating_sub(self.clock.waited))
-                })
+        match self.phase {
+            // For the library this is a client that hung up; it closes without a word.
+            Phase::Head
+                if self
+                    .clock
+                    .head_over(cx, &self.timers, self.state.running() > 0) =>
+            {
+                Poll::Ready(Ok(()))
             }
-            _ => None,
-        };
-        match deadline {
-            Some(deadline) if self.clock.over(cx, deadline) => Poll::Ready(match self.phase {
-                // For the library this is a client that hung up; it closes without a word.
-                Phase::Head => Ok(()),
-                _ => Err(io::ErrorKind::TimedOut.into()),
-            }),
+            Phase::Body(..) if self.clock.body_over(cx, &self.timers) => {
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
             _ => Poll::Pending,
         }
     }
@@ -356,7 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
 
     /// Behind an upgrade request the socket is read only to notice that the client hangs up.
     fn read_held(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        if self.state.tunnel.load(Ordering::Acquire) {
+        if self.state.is_tunnel() {
             self.phase = Phase::Tunnel;
             self.ready = std::mem::take(&mut self.pending);
             return Poll::Ready(Ok(false));
@@ -387,32 +254,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Guarded<S> {
                 }
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
                 Poll::Pending => {
-                    let since = *self.clock.waiting.get_or_insert_with(Instant::now);
-                    return if self.clock.over(cx, since + LINGER) {
+                    return if self.clock.linger_over(cx, LINGER) {
                         Poll::Ready(Ok(()))
                     } else {
                         Poll::Pending
                     };
                 }
             }
-        }
-    }
-
-    fn watch_write<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        poll: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if poll.is_ready() {
-            self.clock.blocked = None;
-            return poll;
-        }
-        let since = *self.clock.blocked.get_or_insert_with(Instant::now);
-        match self.timers.write {
-            Some(limit) if self.clock.over(cx, since + limit) => {
-                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-            }
-            _ => Poll::Pending,
         }
     }
 }
@@ -454,7 +302,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     ) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
         let poll = Pin::new(&mut me.inner).poll_write(cx, bytes);
-        me.watch_write(cx, poll)
+        me.clock.watch_write(cx, poll, me.timers.write)
     }
 
     fn poll_write_vectored(
@@ -464,7 +312,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     ) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
         let poll = Pin::new(&mut me.inner).poll_write_vectored(cx, parts);
-        me.watch_write(cx, poll)
+        me.clock.watch_write(cx, poll, me.timers.write)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -474,7 +322,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let me = self.get_mut();
         let poll = Pin::new(&mut me.inner).poll_flush(cx);
-        me.watch_write(cx, poll)
+        me.clock.watch_write(cx, poll, me.timers.write)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -487,7 +335,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
                 if matches!(me.phase, Phase::Refused | Phase::Broken | Phase::Body(..)) =>
             {
                 me.linger = Some(MAX_LINGER);
-                me.clock.waiting = None;
+                me.clock.begin_linger();
                 me.poll_linger(cx, MAX_LINGER)
             }
             other => other,
@@ -496,116 +344,4 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::string_slice)]
-
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    use super::*;
-
-    const PLAIN: &str = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
-
-    async fn pass(pieces: &[&str]) -> (String, Option<Refusal>) {
-        let (mut client, server) = tokio::io::duplex(1 << 16);
-        let state = Arc::new(ConnState::default());
-        let mut guarded = Guarded::new(server, state.clone(), Timers::default());
-        let mut seen = Vec::new();
-        for piece in pieces {
-            client.write_all(piece.as_bytes()).await.unwrap();
-            let mut space = [0; 65536];
-            while let Ok(Ok(count)) =
-                tokio::time::timeout(Duration::from_millis(5), guarded.read(&mut space)).await
-            {
-                if count == 0 {
-                    break;
-                }
-                seen.extend_from_slice(&space[..count]);
-            }
-        }
-        (String::from_utf8(seen).unwrap(), state.refusal())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn good_requests_pass_unchanged_however_they_are_cut() {
-        let text = format!(
-            "{PLAIN}POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc{PLAIN}POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n{PLAIN}"
-        );
-        for cut in 1..text.len() {
-            let (seen, refusal) = pass(&[&text[..cut], &text[cut..]]).await;
-            assert_eq!((seen.as_str(), refusal), (text.as_str(), None), "{cut}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_bad_head_is_replaced_and_nothing_behind_it_is_seen() {
-        let (seen, refusal) = pass(&[&format!("{PLAIN}GET /x HTTP/1.1\nHost: x\n\n{PLAIN}")]).await;
-        assert_eq!(seen.as_bytes(), [PLAIN.as_bytes(), SUBSTITUTE].concat());
-        assert_eq!(refusal.unwrap().status, 400);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn bytes_behind_an_upgrade_are_no_request() {
-        let upgrade = "GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: foo\r\n\r\n";
-        let (seen, _) = pass(&[&format!("{upgrade}{PLAIN}")]).await;
-        assert_eq!(seen, upgrade);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_head_has_sixteen_kilobytes() {
-        let head = |len: usize| {
-            format!(
-                "GET / HTTP/1.1\r\nHost: x\r\nA: {}\r\n\r\n",
-                "b".repeat(len)
-            )
-        };
-        let spare = head(0).len();
-        assert_eq!(pass(&[&head(MAX_HEAD - spare)]).await.1, None);
-        assert_eq!(
-            pass(&[&head(MAX_HEAD - spare + 1)]).await.1.unwrap().status,
-            431
-        );
-        assert_eq!(
-            pass(&["GET / HTTP/1.1\r\nA: ", &"b".repeat(MAX_HEAD)])
-                .await
-                .1
-                .unwrap()
-                .status,
-            431
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_slow_head_and_a_slow_body_end_in_time() {
-        let second = Duration::from_secs(1);
-        let timers = Timers {
-            head: Some(5 * second),
-            body: Some(5 * second),
-            idle: Some(60 * second),
-            write: None,
-        };
-        for (start, text) in [
-            ("", "GET"),
-            (
-                "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\n",
-                "a",
-            ),
-        ] {
-            let (mut client, server) = tokio::io::duplex(1 << 16);
-            let mut guarded = Guarded::new(server, Arc::default(), timers);
-            client.write_all(start.as_bytes()).await.unwrap();
-            let begun = Instant::now();
-            let drip = tokio::spawn(async move {
-                loop {
-                    if client.write_all(&text.as_bytes()[..1]).await.is_err() {
-                        return;
-                    }
-                    tokio::time::sleep(second).await;
-                }
-            });
-            let mut all = Vec::new();
-            let _ = guarded.read_to_end(&mut all).await;
-            assert!(begun.elapsed() < 7 * second, "{:?}", begun.elapsed());
-            drip.abort();
-        }
-    }
-}
+mod tests;

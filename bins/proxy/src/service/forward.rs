@@ -30,7 +30,7 @@ impl Service {
         body: Outgoing,
         upgrade: Option<OnUpgrade>,
     ) -> Answer {
-        let accept = accepted_types(&parts);
+        let accept = Accepts::of(&parts);
         let protocol = upgrade.as_ref().and_then(|_| protocol(&forward, &parts));
         let Some(request) = build(&forward, parts, body, protocol.as_ref()) else {
             return Answer::refused(
@@ -60,6 +60,7 @@ impl Service {
                 Target {
                     tls,
                     authority: &forward.authority,
+                    upgrade: protocol.is_some(),
                 },
                 request,
             )
@@ -95,15 +96,27 @@ impl Service {
 }
 
 /// What decides in which form the client is told of a failure.
-fn accepted_types(parts: &Parts) -> Vec<(String, String)> {
-    let accept = parts
-        .headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    accept
-        .map(|value| ("accept".to_owned(), value.to_owned()))
-        .collect()
+#[derive(Default)]
+struct Accepts(Vec<HeaderValue>);
+
+impl Accepts {
+    fn of(parts: &Parts) -> Self {
+        Self(
+            parts
+                .headers
+                .get_all(header::ACCEPT)
+                .iter()
+                .cloned()
+                .collect(),
+        )
+    }
+
+    fn texts(&self) -> Vec<(String, String)> {
+        let texts = self.0.iter().filter_map(|value| value.to_str().ok());
+        texts
+            .map(|text| ("accept".to_owned(), text.to_owned()))
+            .collect()
+    }
 }
 
 fn failed(
@@ -111,22 +124,17 @@ fn failed(
     forward: &Forward,
     kind: FailureKind,
     reason: &str,
-    accept: &Vec<(String, String)>,
+    accept: &Accepts,
 ) -> Answer {
-    let mut answer = Answer::responded(live.engine.failed(kind, reason, accept));
+    let mut answer = Answer::responded(live.engine.failed(kind, reason, &accept.texts()));
     answer.rule = Some(forward.rule.id.clone());
     answer
 }
 
-fn unanswered(
-    live: &Live,
-    forward: &Forward,
-    error: &UpstreamError,
-    accept: &Vec<(String, String)>,
-) -> Answer {
+fn unanswered(live: &Live, forward: &Forward, error: &UpstreamError, accept: &Accepts) -> Answer {
     tracing::warn!(rule = &*forward.rule.id, upstream = forward.authority, %error, "no answer from the upstream");
     let kind = match error {
-        UpstreamError::Timeout => FailureKind::Timeout,
+        _ if error.is_timeout() => FailureKind::Timeout,
         // The body comes from the client: what broke is the client's request, not the upstream.
         UpstreamError::Broken(cause) if cause.is_user() => FailureKind::Argument,
         _ => FailureKind::Communication,
@@ -157,7 +165,14 @@ fn build(
         _ => Uri::from_maybe_shared(Bytes::copy_from_slice(forward.target.as_bytes())).ok()?,
     };
     *request.version_mut() = Version::HTTP_11;
-    let mut fields = HeaderMap::with_capacity(parts.headers.len() + forward.headers.len() + 3);
+    let mut fields = HeaderMap::with_capacity(parts.headers.len() + forward.headers.len() + 4);
+    // Said here because the library takes a GET of unknown length for one without a body.
+    if request.body().is_open_ended() {
+        fields.insert(
+            header::TRANSFER_ENCODING,
+            HeaderValue::from_static("chunked"),
+        );
+    }
     fields.insert(header::HOST, HeaderValue::from_str(&forward.host).ok()?);
     let mut last = None;
     for (name, value) in parts.headers {
@@ -239,6 +254,7 @@ fn tunnel(
         return None;
     }
     let upstream = hyper::upgrade::on(&mut response);
+    let (parts, held) = strip(response).into_parts();
     peer.state.open_tunnel();
     let running = peer.state.begin();
     tokio::task::spawn_local(async move {
@@ -249,12 +265,12 @@ fn tunnel(
         let _ =
             tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(upstream))
                 .await;
-        drop(running);
+        drop((running, held));
     });
-    let mut response = strip(response);
+    let mut response = Response::from_parts(parts, Reply::default());
     response
         .headers_mut()
         .insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     response.headers_mut().insert(header::UPGRADE, protocol);
-    Some(response.map(|_| Reply::default()))
+    Some(response)
 }

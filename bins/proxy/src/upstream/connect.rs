@@ -1,5 +1,4 @@
 use std::io;
-use std::sync::Arc;
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -7,12 +6,10 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{Outgoing, Sender, Target};
+use super::pool::Sender;
+use super::{Outgoing, Target, UpstreamTls};
 
-pub(super) async fn open(
-    target: Target<'_>,
-    tls: &Arc<rustls::ClientConfig>,
-) -> io::Result<Sender> {
+pub(super) async fn open(target: Target<'_>, tls: &UpstreamTls) -> io::Result<Sender> {
     let (host, port) = split(target);
     let stream = TcpStream::connect((host, port)).await?;
     stream.set_nodelay(true)?;
@@ -20,7 +17,8 @@ pub(super) async fn open(
         return handshake1(stream).await;
     }
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    let stream = TlsConnector::from(tls.clone())
+    let config = if target.upgrade { &tls.http1 } else { &tls.any };
+    let stream = TlsConnector::from(config.clone())
         .connect(name, stream)
         .await?;
     match stream.get_ref().1.alpn_protocol() {
@@ -95,7 +93,14 @@ mod tests {
             ("[::1]:81", false, ("::1", 81)),
             ("[::1]", false, ("::1", 80)),
         ] {
-            assert_eq!(split(Target { tls, authority }), want);
+            assert_eq!(
+                split(Target {
+                    tls,
+                    authority,
+                    upgrade: false
+                }),
+                want
+            );
         }
     }
 }

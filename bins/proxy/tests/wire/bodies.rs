@@ -71,6 +71,30 @@ fn framing_is_kept_both_ways() {
     );
 }
 
+/// The client library takes a GET of unknown length for one without a body; the upstream would have waited in vain.
+#[test]
+fn every_method_keeps_its_body() {
+    let upstream = Upstream::start(fine);
+    let proxy = Proxy::start(&upstream);
+    let mut client = proxy.client();
+    for method in ["GET", "DELETE", "OPTIONS", "QUERY", "POST"] {
+        let chunked = format!(
+            "{method} /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+        );
+        let known = format!("{method} /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+        for request in [chunked, known] {
+            assert_eq!(client.send(&request).answer().unwrap().status, 200);
+            let seen = upstream.take();
+            assert_eq!(
+                (seen.len(), seen[0].body.as_slice()),
+                (1, b"abc".as_slice()),
+                "{request}"
+            );
+            assert!(seen[0].line().starts_with(method));
+        }
+    }
+}
+
 fn trailing(_: &Seen, stream: &mut TcpStream) -> bool {
     stream.write_all(b"HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 42\r\n\r\n").is_ok()
 }

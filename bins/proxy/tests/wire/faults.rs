@@ -1,5 +1,6 @@
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::support::{Proxy, Seen, Setup, Upstream, ask, fine};
@@ -121,6 +122,95 @@ fn an_answer_that_breaks_off_is_not_made_to_look_complete() {
         connections[0], connections[1],
         "a broken connection is not used again"
     );
+}
+
+fn stalling(_: &Seen, stream: &mut TcpStream) -> bool {
+    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
+    std::io::Read::read(stream, &mut [0; 1]).is_ok_and(|count| count > 0)
+}
+
+/// F9: an upstream that goes quiet inside its answer holds neither client nor connection for ever.
+#[test]
+fn an_answer_that_stalls_is_cut_off_in_time() {
+    let upstream = Upstream::start(stalling);
+    let proxy = Proxy::with(
+        upstream.address,
+        &Setup {
+            serve: "{timeout: {idle: 1s}}",
+            ..Setup::default()
+        },
+    );
+    let begun = Instant::now();
+    let mut client = proxy.client();
+    let answer = client
+        .send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
+        .answer()
+        .unwrap();
+    assert_eq!((answer.status, answer.body.len()), (200, 4));
+    assert!(client.closed());
+    assert!(
+        (1..5).contains(&begun.elapsed().as_secs()),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+/// The time for an answer runs from the last piece of the request, not from its beginning.
+#[test]
+fn an_upload_may_take_longer_than_an_answer() {
+    let upstream = Upstream::start(fine);
+    let proxy = Proxy::with(
+        upstream.address,
+        &Setup {
+            serve: QUICK,
+            ..Setup::default()
+        },
+    );
+    let mut client = proxy.client();
+    client.send("PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n");
+    for _ in 0..6 {
+        std::thread::sleep(Duration::from_millis(400));
+        client.send(vec![b'x'; 10_000]);
+    }
+    assert_eq!(client.answer().unwrap().status, 200);
+    assert_eq!(upstream.take()[0].body.len(), 60_000);
+}
+
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+fn counting(_: &Seen, stream: &mut TcpStream) -> bool {
+    MOST.fetch_max(RUNNING.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+    std::thread::sleep(Duration::from_millis(50));
+    RUNNING.fetch_sub(1, Ordering::SeqCst);
+    fine(
+        &Seen {
+            head: String::new(),
+            body: Vec::new(),
+            connection: 0,
+        },
+        stream,
+    )
+}
+
+#[test]
+fn an_upstream_gets_no_more_requests_at_once_than_it_is_meant_to() {
+    let upstream = Upstream::start(counting);
+    let proxy = Proxy::with(
+        upstream.address,
+        &Setup {
+            serve: "{connections_limit: {max_per_host: 2}}",
+            ..Setup::default()
+        },
+    );
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                assert_eq!(proxy.client().get("/x").status, 200);
+            });
+        }
+    });
+    assert_eq!(MOST.load(Ordering::SeqCst), 2);
 }
 
 fn slow(_: &Seen, stream: &mut TcpStream) -> bool {

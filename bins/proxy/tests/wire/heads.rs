@@ -1,4 +1,4 @@
-use super::support::{Proxy, Upstream, ask, fine};
+use super::support::{Proxy, Setup, Upstream, ask, fine};
 
 const TAIL: &str = "\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: app.example\r\n\r\n";
 
@@ -67,26 +67,65 @@ fn disguised_transfer_codings_never_make_two_requests_of_one() {
                 let head = format!(
                     "POST /judged HTTP/{version}\r\nHost: app.example\r\nConnection: close\r\n{length}{name}:{value}{TAIL}"
                 );
-                let answer = ask(&proxy, &head);
-                let seen = upstream.take();
-                let requests = seen
-                    .iter()
-                    .filter(|seen| !seen.head.starts_with("LEFTOVER"))
-                    .count();
-                assert!(requests <= 1, "{head:?}: {seen:?}");
-                assert!(
-                    seen.iter()
-                        .all(|seen| seen.line().starts_with("POST /judged ")),
-                    "{head:?}: {seen:?}"
-                );
-                if requests == 0 {
-                    assert_eq!(answer.map(|answer| answer.status), Some(400), "{head:?}");
-                }
+                one_request_at_most(&proxy, &upstream, head.as_bytes());
                 tried += 1;
             }
         }
     }
-    assert_eq!(tried, names.len() * values.len() * 4);
+    for byte in 0..=u8::MAX {
+        for (before, after) in SPOTS {
+            let head = [
+                b"POST /judged HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n",
+                before.as_bytes(),
+                &[byte],
+                after.as_bytes(),
+                TAIL.as_bytes(),
+            ]
+            .concat();
+            one_request_at_most(&proxy, &upstream, &head);
+            tried += 1;
+        }
+    }
+    assert_eq!(tried, names.len() * values.len() * 4 + 256 * SPOTS.len());
+}
+
+/// Where a single byte may hide a coding.
+const SPOTS: [(&str, &str); 7] = [
+    ("", "Transfer-Encoding: chunked"),
+    ("Transfer", "Encoding: chunked"),
+    ("Transfer-Encoding", ": chunked"),
+    ("Transfer-Encoding:", "chunked"),
+    ("Transfer-Encoding: chun", "ked"),
+    ("Transfer-Encoding: chunked", ""),
+    ("X: y", "Transfer-Encoding: chunked"),
+];
+
+/// Refused with 400, or forwarded as the one request it is; what is behind it is never a request.
+fn one_request_at_most(proxy: &Proxy, upstream: &Upstream, head: &[u8]) {
+    let shown = String::from_utf8_lossy(head);
+    let answer = ask(proxy, head);
+    let seen = upstream.take();
+    let requests = seen
+        .iter()
+        .filter(|seen| !seen.head.starts_with("LEFTOVER"))
+        .count();
+    assert!(requests <= 1, "{shown:?}: {seen:?}");
+    assert!(
+        seen.iter()
+            .all(|seen| seen.line().starts_with("POST /judged ")),
+        "{shown:?}: {seen:?}"
+    );
+    let framed = seen.iter().all(|seen| {
+        let (codings, lengths) = (
+            seen.values("transfer-encoding"),
+            seen.values("content-length"),
+        );
+        codings.len() + lengths.len() <= 1 && codings.iter().all(|coding| coding == "chunked")
+    });
+    assert!(framed, "{shown:?}: {seen:?}");
+    if requests == 0 {
+        assert_eq!(answer.map(|answer| answer.status), Some(400), "{shown:?}");
+    }
 }
 
 /// C5, C10, C11: what has two readings is answered with 400 and the connection ends.
@@ -169,4 +208,32 @@ fn methods_are_neither_folded_nor_overridden() {
     let override_ = "GET /x HTTP/1.1\r\nHost: a\r\nX-HTTP-Method-Override: DELETE\r\n\r\n";
     assert_eq!(ask(&proxy, override_).unwrap().status, 200);
     assert!(upstream.take()[0].line().starts_with("GET /x "));
+}
+
+/// C15: nothing of the request makes it a health check on the main port.
+#[test]
+fn a_health_check_is_a_request_like_others() {
+    let upstream = Upstream::start(fine);
+    let proxy = Proxy::with(
+        upstream.address,
+        &Setup {
+            rules: super::bodies::DENYING,
+            ..Setup::default()
+        },
+    );
+    for path in [
+        "/.well-known/health",
+        "/healthz",
+        "/ping",
+        "/metrics",
+        "/.well-known/jwks",
+    ] {
+        for agent in ["kube-probe/1.30", "GoogleHC/1.0", "ELB-HealthChecker/2.0"] {
+            let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nUser-Agent: {agent}\r\n\r\n");
+            assert_eq!(ask(&proxy, request).unwrap().status, 404, "{path} {agent}");
+        }
+    }
+    let probing = "GET /shut HTTP/1.1\r\nHost: a\r\nUser-Agent: kube-probe/1.30\r\n\r\n";
+    assert_eq!(ask(&proxy, probing).unwrap().status, 401);
+    assert!(upstream.seen().is_empty());
 }

@@ -10,11 +10,13 @@
 
 mod bodies;
 mod encrypted;
+mod endurance;
 #[cfg(feature = "envoy-grpc")]
 mod envoy;
 mod faults;
 mod forwarding;
 mod heads;
+mod program;
 mod reload;
 mod support;
 mod timers;

@@ -295,7 +295,10 @@ impl Answer {
 
 impl Client {
     pub fn to(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::of(TcpStream::connect(address).unwrap())
+    }
+
+    pub fn of(stream: TcpStream) -> Self {
         stream
             .set_read_timeout(Some(Duration::from_secs(10)))
             .unwrap();
@@ -405,6 +408,11 @@ impl Client {
     /// Whether the service closed the connection.
     pub fn closed(&mut self) -> bool {
         self.rest.is_empty() && !fill(&mut self.stream, &mut self.rest)
+    }
+
+    /// Whether not a byte of an answer is there.
+    pub fn nothing_came(&self) -> bool {
+        self.rest.is_empty()
     }
 
     pub fn get(&mut self, path: &str) -> Answer {

@@ -35,7 +35,8 @@ pub(super) fn split_query(target: &str) -> (&str, Option<&str>) {
 }
 
 /// The canonical form of a path: plain dot segments and empty segments resolved, percent-encoding in upper case,
-/// what may not stand in a path encoded. Encoded dot segments, backslashes and NUL have two meanings: refused.
+/// what may not stand in a path encoded. Encoded dot segments, those with parameters, backslashes and NUL have two
+/// meanings: refused.
 pub(super) fn canonical(raw: &str) -> Result<Cow<'_, str>, Refusal> {
     if !raw.starts_with('/') {
         return Err(Refusal::bad("path does not begin with a slash"));
@@ -97,19 +98,20 @@ fn escapes(raw: &str) -> Result<Cow<'_, str>, Refusal> {
     Ok(Cow::Owned(upper.collect()))
 }
 
-/// Whether a segment is `.` or `..` only after decoding, or is separated by an encoded slash or backslash.
+/// Whether a segment is `.` or `..` only after decoding, is separated by an encoded slash or backslash, or carries path
+/// parameters (`..;x`), which some servers take off before they resolve dots and others do not.
 fn has_dots_in_disguise(raw: &str) -> bool {
-    if !raw.contains('%') {
+    if !raw.contains(['%', ';']) {
         return false;
     }
     raw.split('/').any(|segment| {
-        if !segment.contains('%') {
+        if !segment.contains(['%', ';']) {
             return false;
         }
-        let decoded = segment.replace("%2e", ".").replace("%2E", ".");
-        let lower = decoded.to_ascii_lowercase();
-        let mut parts = lower.split("%2f").flat_map(|part| part.split("%5c"));
-        parts.any(|part| part == "." || part == "..")
+        let lower = segment.to_ascii_lowercase();
+        let decoded = lower.replace("%2e", ".").replace("%3b", ";");
+        let mut parts = decoded.split("%2f").flat_map(|part| part.split("%5c"));
+        parts.any(|part| matches!(part.split(';').next(), Some("." | "..")))
     })
 }
 
