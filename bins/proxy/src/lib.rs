@@ -2,6 +2,7 @@
 //!
 //! [`start`] runs it inside another program (`heimdall up`); the program `heimdall-proxy` is [`commands::main`].
 
+mod access_log;
 mod alarm;
 pub mod commands;
 mod connection;

@@ -269,7 +269,7 @@ pub async fn start(settings: Settings, deps: Deps) -> Result<Running, StartError
     };
     let management =
         Management::start(manage_at, manage_tls, overview.clone()).map_err(system("management"))?;
-    let worker_settings = worker_settings(&settings, &config, serve_keys.as_ref())?;
+    let worker_settings = worker_settings(&settings, &config, serve_keys.as_ref(), &deps)?;
     let workers = match settings.mode {
         Mode::Envoy => envoy_workers(listener, &shared, worker_settings.tls.clone())?,
         _ => {

@@ -13,11 +13,11 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use heimdall_pipeline::{Engine, Mode, RawHead, Refusal, Snapshot, Verdict};
-use heimdall_server::{RequestId, redact_path};
 use http::request::Parts;
 use http::{Method, Request, Response, Version, header};
 use hyper::body::{Body, Incoming};
 
+use crate::access_log::{Entry, Lines};
 use crate::cors::CrossOrigin;
 use crate::counters::{Counters, Tallies};
 use crate::fields::Fields;
@@ -61,17 +61,19 @@ pub(crate) struct Service {
     shared: Arc<Shared>,
     pool: Rc<Pool>,
     tallies: RefCell<Tallies>,
+    access: Option<Rc<Lines>>,
     nameless: Arc<str>,
 }
 
 impl Service {
     /// A service over its thread's pool.
-    pub(crate) fn new(shared: Arc<Shared>, pool: Rc<Pool>) -> Rc<Self> {
+    pub(crate) fn new(shared: Arc<Shared>, pool: Rc<Pool>, access: Option<Rc<Lines>>) -> Rc<Self> {
         let tallies = RefCell::new(Tallies::new(shared.counters.clone()));
         Rc::new(Self {
             shared,
             pool,
             tallies,
+            access,
             nameless: "".into(),
         })
     }
@@ -84,19 +86,26 @@ impl Service {
     ) -> Response<Reply> {
         let running = peer.state.begin();
         let begun = Instant::now();
-        let log = tracing::enabled!(target: "access", tracing::Level::INFO)
-            .then(|| (request.method().clone(), path_of(&request)));
+        let logged = tracing::enabled!(target: "access", tracing::Level::INFO)
+            .then(|| (request.method().clone(), request.uri().clone()));
         let answer = self.answer(&peer, request).await;
         let took = begun.elapsed();
         let status = answer.response.status().as_u16();
         let rule = answer.rule.unwrap_or_else(|| self.nameless.clone());
-        if let Some((method, path)) = log {
-            let (id, micros) = (RequestId::generate(), took.as_micros() as u64);
-            let path = redact_path(&path);
-            tracing::info!(
-                target: "access", service = "proxy", request_id = id.as_str(), source = %peer.address, %method,
-                path = &*path, status, rule = &*rule, micros, reason = answer.reason, "request"
-            );
+        if let Some((method, uri)) = logged {
+            let entry = Entry {
+                method: &method,
+                uri: &uri,
+                status,
+                rule: &rule,
+                source: peer.address,
+                took,
+                reason: &answer.reason,
+            };
+            match &self.access {
+                Some(lines) => lines.note(&entry),
+                None => entry.trace(),
+            }
         }
         self.tallies.borrow_mut().add(&rule, status, took);
         answer.response.map(|body| body.counted(running))
@@ -161,7 +170,7 @@ impl Service {
         };
         let route = live.rules.find(&request);
         let (read, body) = match route.body_limit() {
-            Some(limit) if !body.is_end_stream() => match read_body(body, limit).await {
+            Some(limit) if !body.is_end_stream() => match Box::pin(read_body(body, limit)).await {
                 Ok(bytes) => (Some(bytes.clone()), Outgoing::Full(Some(bytes))),
                 Err(refusal) => return Answer::refused(live, &refusal),
             },
@@ -208,11 +217,6 @@ impl Service {
     }
 }
 
-fn path_of(request: &Request<Incoming>) -> String {
-    // Without the query: it may hold tokens.
-    request.uri().path().to_owned()
-}
-
 fn admit<'a>(
     live: &Live,
     peer: &Peer,
@@ -247,4 +251,20 @@ fn admit<'a>(
         peer: peer.address,
         headers: fields,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<A, B, C, F: Future>(_: fn(A, B, C) -> F) -> usize {
+        std::mem::size_of::<F>()
+    }
+
+    /// The library copies it for every request and keeps room for it in every connection.
+    #[test]
+    fn a_request_in_flight_is_small() {
+        let size = size_of_future(Service::serve);
+        assert!(size <= 6400, "{size} bytes");
+    }
 }

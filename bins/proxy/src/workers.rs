@@ -8,11 +8,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use heimdall_server::telemetry::LogFormat;
+use heimdall_types::Clock;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::access_log::AccessLog;
 use crate::connection;
 use crate::guard::Timers;
 use crate::service::{Service, Shared};
@@ -31,6 +34,8 @@ pub(crate) struct WorkerSettings {
     pub(crate) tls: Option<TlsAcceptor>,
     /// Timers of client connections.
     pub(crate) timers: Timers,
+    /// Where requests are logged.
+    pub(crate) access: Option<(LogFormat, Arc<dyn Clock>)>,
     /// Upstreams.
     pub(crate) upstream: UpstreamSettings,
     /// How long running requests get when the service stops.
@@ -47,6 +52,7 @@ pub(crate) struct Workers {
     stop: watch::Sender<bool>,
     accepting: tokio::task::JoinHandle<()>,
     threads: Vec<JoinHandle<()>>,
+    access: Option<Arc<AccessLog>>,
 }
 
 impl Workers {
@@ -61,6 +67,10 @@ impl Workers {
     ) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let (mut workers, mut threads) = (Vec::new(), Vec::new());
+        let access = match &settings.access {
+            Some((form, _)) => Some(Arc::new(AccessLog::start(*form)?)),
+            None => None,
+        };
         for number in 0..settings.threads.max(1) {
             let (inbox, connections) = mpsc::unbounded_channel();
             let load = Arc::new(AtomicUsize::new(0));
@@ -73,12 +83,19 @@ impl Workers {
                 load.clone(),
                 stopped.clone(),
             );
+            let access = access.clone();
             let thread = std::thread::Builder::new()
                 .name(format!("proxy-{number}"))
                 .spawn(move || {
+                    let lines = access
+                        .as_deref()
+                        .zip(settings.access.as_ref())
+                        .map(|(log, (_, clock))| log.lines(clock.clone()));
+                    drop(access);
+                    let service = Service::new(shared, Pool::new(settings.upstream.clone()), lines);
                     LocalSet::new().block_on(
                         &runtime,
-                        work(connections, shared, settings, count, stopped),
+                        work(connections, service, settings, count, stopped),
                     )
                 })?;
             workers.push(Worker { inbox, load });
@@ -89,6 +106,7 @@ impl Workers {
             stop,
             accepting,
             threads,
+            access,
         })
     }
 
@@ -102,6 +120,7 @@ impl Workers {
             stop,
             accepting: start(stopped),
             threads: Vec::new(),
+            access: None,
         }
     }
 
@@ -109,10 +128,13 @@ impl Workers {
     pub(crate) async fn stop(self) {
         self.stop.send_replace(true);
         let _ = self.accepting.await;
-        let threads = self.threads;
+        let (threads, access) = (self.threads, self.access);
         let _ = tokio::task::spawn_blocking(move || {
             for thread in threads {
                 let _ = thread.join();
+            }
+            if let Some(log) = access.and_then(Arc::into_inner) {
+                log.finish();
             }
         })
         .await;
@@ -195,12 +217,11 @@ fn most_connections() -> usize {
 
 async fn work(
     mut connections: mpsc::UnboundedReceiver<(TcpStream, SocketAddr)>,
-    shared: Arc<Shared>,
+    service: Rc<Service>,
     settings: WorkerSettings,
     load: Arc<AtomicUsize>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let service = Service::new(shared, Pool::new(settings.upstream));
     let open = Rc::new(());
     loop {
         let next = tokio::select! {

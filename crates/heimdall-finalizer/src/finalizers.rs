@@ -203,7 +203,8 @@ impl Finalizer {
             Self::Header(header) => header.apply(sight, effects),
             Self::Cookie(cookie) => cookie.apply(sight, effects),
             Self::Jwt(jwt) => jwt.apply(sight, workshop, effects),
-            Self::ClientCredentials(flow) => flow.apply(workshop, effects).await,
+            // Boxed, so that finalizers that ask nobody do not carry room for it.
+            Self::ClientCredentials(flow) => Box::pin(flow.apply(workshop, effects)).await,
         }
     }
 

@@ -192,10 +192,13 @@ impl Authenticator {
                 "denied by authenticator",
             )),
             Self::Basic(basic) => basic.authenticate(scene),
-            Self::Generic(generic) => generic.authenticate(scene, tools).await,
+            // What asks somebody else is boxed: a request that does not ask is not to carry room for it.
+            Self::Generic(generic) => Box::pin(generic.authenticate(scene, tools)).await,
             Self::Jwt(jwt) => jwt.authenticate(scene, tools).await,
-            Self::Introspection(introspection) => introspection.authenticate(scene, tools).await,
-            Self::Heimdall(heimdall) => heimdall.authenticate(scene, tools).await,
+            Self::Introspection(introspection) => {
+                Box::pin(introspection.authenticate(scene, tools)).await
+            }
+            Self::Heimdall(heimdall) => Box::pin(heimdall.authenticate(scene, tools)).await,
         }
     }
 

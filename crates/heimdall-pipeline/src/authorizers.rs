@@ -161,7 +161,9 @@ impl Authorizer {
                 cel.expressions.check(&facts)?;
                 Ok(None)
             }
-            Self::Remote(remote) => Ok(remote.authorize(step, sight, tools, effects).await?),
+            Self::Remote(remote) => {
+                Ok(Box::pin(remote.authorize(step, sight, tools, effects)).await?)
+            }
             Self::Permission(permission) => permitted(identity, permission).map(|()| None),
             Self::Approval(role) => granted(identity, role).map(|()| None),
         }

@@ -114,7 +114,7 @@ impl Contextualizer {
     ) -> Result<Option<Value>, Failure> {
         match self {
             Self::Map(map) => map.render(sight).map(Some),
-            Self::Generic(generic) => generic.ask(step, sight, tools).await,
+            Self::Generic(generic) => Box::pin(generic.ask(step, sight, tools)).await,
         }
     }
 

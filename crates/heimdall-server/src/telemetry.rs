@@ -65,9 +65,18 @@ pub fn init(settings: &LogSettings) -> Result<(), String> {
         .is_ok()
     {
         let _ = FILTER.set(handle);
+        let _ = WRITTEN.set(settings.format);
     }
     count();
     Ok(())
+}
+
+static WRITTEN: OnceLock<LogFormat> = OnceLock::new();
+
+/// How [`init`] writes log lines to standard error; `None` where the embedding program logs in its own way. For a
+/// service that writes very many lines and has its own thread for that.
+pub fn written() -> Option<LogFormat> {
+    WRITTEN.get().copied()
 }
 
 /// Whether these settings can be used.

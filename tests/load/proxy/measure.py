@@ -55,9 +55,10 @@ class Row:
 def rates(world, rounds, seconds, peer):
     unseen = 2 * rounds if peer else rounds
     world.mint(unseen, int(30000 * seconds), 1000)
-    proxy, decision = world.heimdall(), world.heimdall("decision")
+    proxy, decision, logging = world.heimdall(), world.heimdall("decision"), world.heimdall(access=True)
     rows = [
         Row("anonymous, cached jwt, header", proxy, "/whole/x", 0.80),
+        Row("the same, with an access log", logging, "/whole/x"),
         Row("anonymous", proxy, "/anonymous/x"),
         Row("jwt authenticator, returning tokens", proxy, "/jwt/x", 0.60, "returning"),
         Row("jwt authenticator, tokens never seen", proxy, "/jwt/x", 0.25, "unseen"),
@@ -74,6 +75,8 @@ def rates(world, rounds, seconds, peer):
             Row("peer: decision, anonymous", decides, "/anonymous/x"),
             Row("peer: decision, jwt authenticator, returning", decides, "/jwt/x", None, "returning"),
         ]
+    rows[0].run(world, seconds, 0)
+    resident = proxy.resident()
     for row in rows:
         if row.tokens != "unseen":
             row.run(world, 1, 0)
@@ -93,7 +96,9 @@ def rates(world, rounds, seconds, peer):
     print(f"{'nginx, plain proxy':52} {nginx[0]:9,.0f}/s  ratio 1.00  p99 {nginx[1]:.2f} ms")
     for row in rows:
         row.report()
-    print(f"resident after this: proxy {proxy.resident():.1f} MB (wanted 25), decision {decision.resident():.1f} MB, nginx {world.nginx.resident():.1f} MB")
+    print(
+        f"resident: proxy after the first row {resident:.1f} MB (wanted 25), after all {proxy.resident():.1f} MB, "
+        f"decision {decision.resident():.1f} MB, nginx {world.nginx.resident():.1f} MB")
     if peer:
         print(f"resident after this: peer proxy {theirs.resident():.1f} MB, peer decision {decides.resident():.1f} MB")
     for service in world.services[1:]:

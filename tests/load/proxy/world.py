@@ -29,7 +29,7 @@ serve: {{host: 127.0.0.1, port: {port}, timeout: {{idle: 10m}}}}
 management: {{host: 127.0.0.1, port: {management}}}
 metrics: {{enabled: false}}
 tracing: {{enabled: false}}
-log: {{level: error}}
+log: {{level: error, access_log_enabled: {access}}}
 mechanisms:
   authenticators:
     - {{id: anyone, type: anonymous}}
@@ -127,9 +127,10 @@ class World:
         command = ["node", HERE / "tokens.mjs", self.data, files, each, returning]
         subprocess.run([str(word) for word in command], check=True)
 
-    def run(self, command, port):
+    def run(self, command, port, errors=None):
         started = time.monotonic()
-        process = subprocess.Popen([str(word) for word in command])
+        # Where an access log is on, it is written and read by nobody, as with a file.
+        process = subprocess.Popen([str(word) for word in command], stderr=errors)
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()
@@ -144,14 +145,14 @@ class World:
         self.services.append(service)
         return service
 
-    def heimdall(self, mode="proxy", rules=None, watch=False, binary=None, fresh="eddsa"):
+    def heimdall(self, mode="proxy", rules=None, watch=False, binary=None, fresh="eddsa", access=False):
         port, management = free_port(), free_port()
         path = self.data / f"{port}.yaml"
         path.write_text(CONFIG.format(
             port=port, management=management, data=self.data, upstream=self.upstream, rules=rules or self.rules,
-            watch="true" if watch else "false", fresh=fresh))
+            watch="true" if watch else "false", fresh=fresh, access="true" if access else "false"))
         command = [binary or self.binary, "serve", mode, "-c", path, "--insecure"]
-        return self.run(command, port)
+        return self.run(command, port, subprocess.DEVNULL if access else None)
 
     def close(self):
         for service in self.services:

@@ -1,3 +1,5 @@
+use memchr::memchr;
+
 use super::{MAX_HEADERS, Refusal};
 
 /// How the body of a request is framed. There is no other way.
@@ -58,14 +60,14 @@ impl<'a> Iterator for Lines<'a> {
         if self.0.is_empty() {
             return None;
         }
-        let Some(end) = self.0.iter().position(|byte| *byte == b'\n') else {
+        let Some(end) = memchr(b'\n', self.0) else {
             return Some(Err(Refusal::bad("a line has no end")));
         };
         let (line, rest) = self.0.split_at(end);
         self.0 = rest.get(1..).unwrap_or_default();
+        // A bare CR inside is refused with the other control bytes.
         Some(match line.split_last() {
-            Some((b'\r', line)) if !line.contains(&b'\r') => Ok(line),
-            Some((b'\r', _)) => Err(Refusal::bad("bare CR")),
+            Some((b'\r', line)) => Ok(line),
             _ => Err(Refusal::bad("bare LF")),
         })
     }
@@ -141,19 +143,13 @@ impl<'a> Seen<'a> {
         if matches!(line.first(), Some(b' ' | b'\t')) {
             return Err(Refusal::bad("folded line"));
         }
-        let colon = line
-            .iter()
-            .position(|byte| *byte == b':')
-            .ok_or(Refusal::bad("a header without colon"))?;
+        let colon = memchr(b':', line).ok_or(Refusal::bad("a header without colon"))?;
         let (name, value) = line.split_at(colon);
         let value = trim(value.get(1..).unwrap_or_default());
         if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
             return Err(Refusal::bad("a header name is no token"));
         }
-        if !value
-            .iter()
-            .all(|byte| *byte >= b' ' && *byte != 0x7f || *byte == b'\t')
-        {
+        if has_control_byte(value) {
             return Err(Refusal::bad("a control byte in a header"));
         }
         self.notice(name, value)
@@ -226,6 +222,13 @@ impl<'a> Seen<'a> {
             upgrade: self.upgrade,
         })
     }
+}
+
+/// Looks at every byte whatever it finds, so that it can look at many at once.
+fn has_control_byte(value: &[u8]) -> bool {
+    value.iter().fold(false, |found, byte| {
+        found | (*byte < b' ') & (*byte != b'\t') | (*byte == 0x7f)
+    })
 }
 
 fn same(text: &[u8], other: &str) -> bool {

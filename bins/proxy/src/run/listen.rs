@@ -8,7 +8,7 @@ use heimdall_pipeline::{Config, Listener};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Settings, StartError, client_tls};
+use super::{Deps, Settings, StartError, client_tls};
 use crate::guard::Timers;
 use crate::key_store::KeyStore;
 use crate::upstream::{Limits, UpstreamSettings, UpstreamTls};
@@ -69,6 +69,7 @@ pub(super) fn worker_settings(
     settings: &Settings,
     config: &Config,
     certificate: Option<&Arc<KeyStore>>,
+    deps: &Deps,
 ) -> Result<WorkerSettings, StartError> {
     let listener = &config.serve.listener;
     let some = |limit: Duration| (!limit.is_zero()).then_some(limit);
@@ -88,6 +89,7 @@ pub(super) fn worker_settings(
     };
     Ok(WorkerSettings {
         threads,
+        access: heimdall_server::telemetry::written().map(|format| (format, deps.clock.clone())),
         tls,
         timers: Timers {
             head: some(listener.read_timeout),

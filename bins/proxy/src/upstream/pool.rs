@@ -111,7 +111,8 @@ impl Pool {
                 Err(Failed::Late) => return Err(UpstreamError::Timeout),
             }
         }
-        let fresh = self.connect(target, &host).await?;
+        // Boxed, as all that most requests do without: the library keeps room for a whole request in every connection.
+        let fresh = Box::pin(self.connect(target, &host)).await?;
         let (answer, sender) = self.within(&pulse, once(target, fresh, request)).await?;
         Ok(self.reply(answer, &host, sender, permit))
     }

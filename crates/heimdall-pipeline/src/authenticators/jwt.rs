@@ -154,7 +154,7 @@ impl JwtAuthenticator {
                 issuer: None,
             });
         }
-        self.verify(&token, known, tools).await
+        Box::pin(self.verify(&token, known, tools)).await
     }
 
     fn key(&self, token: &str) -> Key {
