@@ -66,6 +66,9 @@ pub(crate) enum UpstreamError {
     /// No connection came about.
     #[error("cannot connect: {0}")]
     Connect(String),
+    /// No connection came about, because this process may open no more files.
+    #[error("no file descriptor is left")]
+    Exhausted,
     /// Connecting took too long.
     #[error("no connection in time")]
     ConnectTimeout,

@@ -23,6 +23,8 @@ use crate::upstream::{Pool, UpstreamSettings};
 
 /// Files that stay free for upstreams, rules and logs, out of those this process may open.
 const SPARE_FILES: usize = 64;
+/// Files that are kept for connections to upstreams, at most a quarter of all.
+const UPSTREAM_FILES: usize = 1024;
 const OVERLOADED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\nretry-after: 1\r\n\r\n";
 
 /// How the workers serve.
@@ -199,7 +201,8 @@ fn shed(stream: &tokio::net::TcpStream, shared: &Shared) {
     let _ = stream.try_write(OVERLOADED);
 }
 
-/// A request may need a second connection, to its upstream.
+/// Each client may need a second connection, to its upstream, but most of many clients are idle. Where that turns out
+/// wrong, a request whose upstream gets no descriptor is answered with 503.
 fn most_connections() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let files = limits
@@ -212,7 +215,8 @@ fn most_connections() -> usize {
                 .ok()
         })
         .unwrap_or(usize::MAX);
-    (files.saturating_sub(SPARE_FILES) / 2).max(8)
+    let kept = SPARE_FILES + (files / 4).min(UPSTREAM_FILES);
+    files.saturating_sub(kept).max(8)
 }
 
 async fn work(

@@ -145,6 +145,11 @@ fn unanswered(live: &Live, forward: &Forward, error: &UpstreamError, accept: &Ac
     if kind == FailureKind::Timeout && answer.response.status() == StatusCode::BAD_GATEWAY {
         *answer.response.status_mut() = StatusCode::GATEWAY_TIMEOUT;
     }
+    if matches!(error, UpstreamError::Exhausted)
+        && answer.response.status() == StatusCode::BAD_GATEWAY
+    {
+        *answer.response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
     answer
 }
 

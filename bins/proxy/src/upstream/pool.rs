@@ -186,6 +186,9 @@ impl Pool {
         .await;
         let sender = match connected {
             Ok(Ok(sender)) => sender,
+            Ok(Err(error)) if matches!(error.raw_os_error(), Some(23 | 24)) => {
+                return Err(UpstreamError::Exhausted);
+            }
             Ok(Err(error)) => return Err(UpstreamError::Connect(error.to_string())),
             Err(_) => return Err(UpstreamError::ConnectTimeout),
         };
