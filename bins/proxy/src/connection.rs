@@ -82,7 +82,8 @@ async fn serve1<S>(
 {
     let io = TokioIo::new(Guarded::new(stream, peer.state.clone(), timers));
     let handler = service_fn(move |request: Request<Incoming>| {
-        let answer = service.clone().serve(peer.clone(), request);
+        // Boxed: the library would keep room for it as long as the connection is open.
+        let answer = Box::pin(service.clone().serve(peer.clone(), request));
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http1::Builder::new()
@@ -111,7 +112,7 @@ async fn serve2<S>(
 {
     let state = peer.state.clone();
     let handler = service_fn(move |request: Request<Incoming>| {
-        let answer = service.clone().serve(peer.clone(), request);
+        let answer = Box::pin(service.clone().serve(peer.clone(), request));
         async move { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http2::Builder::new(LocalSpawn)
