@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use heimdall_store::Store;
 use heimdall_tenant::ports::Passwords;
+use heimdall_tenant::settings::passkey_origin;
 use heimdall_tenant::{TenantPorts, TenantSettings, Tenants};
 use heimdall_token::{
     KeyRecord, KeyRing, KeyRingError, KeyRingSettings, KeyStore, KeyTransition, RootKey,
@@ -97,6 +98,9 @@ pub async fn assemble(outside: Outside, options: Options) -> Result<Deps, KeyRin
     let keys = Arc::new(ring);
     let outward = options.outward;
     let mut settings = TenantSettings::new(format!("{}{}", options.base_url, options.prefix));
+    // The portal asks for passkeys too; a browser lets it where both have one host.
+    let portal = options.portal_host.as_deref().and_then(passkey_origin);
+    settings.passkey_origins.extend(portal);
     settings.portal_host = options.portal_host;
     settings.allow_private_webhooks = options.allow_private_webhooks;
     let ports = TenantPorts {
@@ -105,6 +109,7 @@ pub async fn assemble(outside: Outside, options: Options) -> Result<Deps, KeyRin
         authority: store.clone(),
         credentials: store.clone(),
         sessions: store.clone(),
+        proofs: store.clone(),
         invites: store.clone(),
         webhooks: store.clone(),
         ledger: store.clone(),

@@ -11,8 +11,10 @@
 mod apps;
 mod desk;
 mod fields;
+mod forgot;
 mod join;
 mod machines;
+mod me;
 mod people;
 mod records;
 mod roles;
@@ -55,15 +57,21 @@ pub(crate) fn pages(folder: Option<PathBuf>) -> Result<Pages, PagesError> {
         "audit.html",
         "base.html",
         "credentials.html",
+        "forgot.html",
         "invites.html",
         "join.html",
         "keys.html",
         "mark.html",
+        "me.html",
         "message.html",
         "once.html",
+        "passkey-new.html",
+        "reset.html",
         "role.html",
         "roles.html",
+        "signin-code.html",
         "signin.html",
+        "totp-new.html",
         "user.html",
         "users.html",
         "webhooks.html",
@@ -157,11 +165,12 @@ impl Console {
     }
 }
 
-/// The pages below `{prefix}/console`, and the page of an invite.
+/// The pages below `{prefix}/console`, and those that mails lead to.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config.service(
         web::scope("/console")
             .configure(signin::routes)
+            .configure(me::routes)
             .configure(apps::routes)
             .configure(people::routes)
             .configure(roles::routes)
@@ -169,4 +178,5 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
             .configure(records::routes),
     );
     join::routes(config);
+    forgot::routes(config);
 }

@@ -26,6 +26,7 @@ const EXEMPT: &[&str] = &[
     "/tokens/introspect",
     "/tokens/revoke",
     "/sessions",
+    "/sessions/mfa",
     "/authorize",
     "/authorize/batch",
     "/verify",

@@ -15,6 +15,7 @@ pub mod openapi;
 mod paging;
 mod passwords;
 mod possession;
+mod qr;
 mod refusal;
 mod routes;
 mod start;
@@ -81,6 +82,8 @@ fn version_1(config: &mut web::ServiceConfig) {
         credentials::routes,
         oauth::routes,
         sessions::routes,
+        me::routes,
+        password_resets::routes,
         decisions::routes,
         invites::routes,
         webhooks::routes,
@@ -97,7 +100,11 @@ fn version_1(config: &mut web::ServiceConfig) {
 pub fn edge(limits: &LimitSettings, sources: Sources, encrypted: bool) -> Edge {
     Edge::new("api")
         .limits(Limits::new(limits).into())
-        .redact(Redaction::new(&["/v1/invites/*", "/invites/*"]))
+        .redact(Redaction::new(&[
+            "/v1/invites/*",
+            "/invites/*",
+            "/password/*/*",
+        ]))
         .sources(sources)
         .encrypted(encrypted)
 }

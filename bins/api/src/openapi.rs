@@ -222,6 +222,10 @@ fn responses(operation: &Operation) -> Value {
         statuses.push("422");
     }
     if operation.path.ends_with("/sessions") {
+        // 403 is `mfa_required`: the password was right, a second factor is needed.
+        statuses.extend(["401", "403"]);
+    }
+    if operation.path.ends_with("/sessions/mfa") {
         statuses.push("401");
     }
     if operation.takes_version() {

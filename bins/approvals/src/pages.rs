@@ -90,6 +90,7 @@ pub(crate) fn build(folder: Option<PathBuf>) -> Result<Pages, PagesError> {
         "request-new.html",
         "request.html",
         "settings.html",
+        "signin-code.html",
         "signin.html",
         "step-told.html",
         "step.html",

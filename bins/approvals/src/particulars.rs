@@ -2,6 +2,7 @@ use async_trait::async_trait;
 use heimdall_approval::request::{Request, RequestState};
 use heimdall_approval::{ApprovalError, Identity, StepState};
 use heimdall_notifier::Particulars;
+use heimdall_tenant::TenantError;
 use heimdall_types::{Email, Fault, Notice, RequestId, Timestamp};
 use serde_json::{Value, json};
 
@@ -23,6 +24,17 @@ impl Particulars for RequestParticulars {
         }
         if notice.data.get("account_errand").is_some() {
             return self.0.accounts.particulars(notice).await;
+        }
+        if matches!(notice.kind.as_str(), "invite" | "password-reset") {
+            return self
+                .0
+                .tenants
+                .particulars(notice)
+                .await
+                .map_err(|error| match error {
+                    TenantError::Fault(fault) => fault,
+                    other => Fault::Corrupt(other.to_string()),
+                });
         }
         if notice.data.get("request_id").is_none() {
             return self.0.workflows.particulars(notice).await;

@@ -8,9 +8,10 @@ use heimdall_approval::request::Requester;
 use heimdall_approval::{Identity, Person};
 use heimdall_server::{Authorization, Edge, Problem, cookie};
 use heimdall_tenant::entity::{User, UserState};
-use heimdall_tenant::input::Login;
+use heimdall_tenant::input::{Login, SecondProof};
 use heimdall_tenant::ports::Directory;
-use heimdall_tenant::{Caller, TenantError};
+use heimdall_tenant::view::SecondStep;
+use heimdall_tenant::{Authenticated, Caller, TenantError};
 use heimdall_types::{Actor, AppId, Secret, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -152,9 +153,10 @@ impl Viewer {
             return Ok(None);
         };
         match log_in(&deps, request, app, email, password).await {
-            Ok((viewer, _)) => Ok(Some(viewer)),
+            Ok(Entry::In(viewer, _)) => Ok(Some(*viewer)),
             Err(TenantError::Fault(fault)) => Err(fault.into()),
-            Err(_) => Ok(None),
+            // Basic has no place for a second factor: who has one signs in on the page.
+            Ok(Entry::SecondStep(_)) | Err(_) => Ok(None),
         }
     }
 
@@ -190,29 +192,61 @@ impl Viewer {
     }
 }
 
-/// Checks a password; gives the viewer and the value of the session cookie.
+/// What a right password leads to.
+pub(crate) enum Entry {
+    /// The viewer and the value of the session cookie.
+    In(Box<Viewer>, String),
+    /// The question for the second factor.
+    SecondStep(Box<SecondStep>),
+}
+
+/// Checks a password.
 pub(crate) async fn log_in(
     deps: &Deps,
     request: &HttpRequest,
     app: &str,
     email: &str,
     password: Secret,
-) -> Result<(Viewer, String), TenantError> {
-    if let Some(edge) = request.app_data::<web::Data<Edge>>()
-        && edge
-            .counters()
-            .login(edge.source_of(request), &format!("{app}/{email}"))
-            .is_err()
-    {
-        return Err(TenantError::Throttled {
-            retry_after: std::time::Duration::from_secs(60),
-        });
-    }
+) -> Result<Entry, TenantError> {
+    counted(request, &format!("{app}/{email}"))?;
     let login = Login {
         email: email.to_owned(),
         password,
     };
-    let (app_id, user_id) = deps.tenants.authenticate(app, login).await?;
+    match deps.tenants.authenticate(app, login).await? {
+        Authenticated::SecondStep(step) => Ok(Entry::SecondStep(step)),
+        Authenticated::Done(app_id, user_id) => enter(deps, app, app_id, user_id).await,
+    }
+}
+
+/// Checks the second factor.
+pub(crate) async fn log_in_second(
+    deps: &Deps,
+    request: &HttpRequest,
+    app: &str,
+    proof: SecondProof,
+) -> Result<Entry, TenantError> {
+    counted(request, proof.mfa_token.expose())?;
+    let (app_id, user_id) = deps.tenants.finish_authentication(app, proof).await?;
+    enter(deps, app, app_id, user_id).await
+}
+
+fn counted(request: &HttpRequest, account: &str) -> Result<(), TenantError> {
+    let edge = request.app_data::<web::Data<Edge>>();
+    let counted = edge.map_or(Ok(()), |edge| {
+        edge.counters().login(edge.source_of(request), account)
+    });
+    counted.map_err(|_| TenantError::Throttled {
+        retry_after: std::time::Duration::from_secs(60),
+    })
+}
+
+async fn enter(
+    deps: &Deps,
+    app: &str,
+    app_id: AppId,
+    user_id: UserId,
+) -> Result<Entry, TenantError> {
     let user = deps
         .store
         .user(&app_id, &user_id)
@@ -228,15 +262,13 @@ pub(crate) async fn log_in(
         id: id.clone(),
     };
     let text = opaque::seal(&deps.root_key, PURPOSE, &cookie, deps.rng.as_ref());
-    Ok((
-        Viewer {
-            app_id,
-            app: app.to_owned(),
-            user,
-            session: id,
-        },
-        text,
-    ))
+    let viewer = Viewer {
+        app_id,
+        app: app.to_owned(),
+        user,
+        session: id,
+    };
+    Ok(Entry::In(Box::new(viewer), text))
 }
 
 /// The session cookie with this value.

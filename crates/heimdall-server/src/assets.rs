@@ -43,6 +43,7 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         ),
         Asset::new("link.js", JS, include_bytes!("../assets/link.js")),
         Asset::new("live.js", JS, include_bytes!("../assets/live.js")),
+        Asset::new("passkey.js", JS, include_bytes!("../assets/passkey.js")),
         Asset::new("sign.js", JS, include_bytes!("../assets/sign.js")),
     ]
 });

@@ -80,7 +80,7 @@ impl Store {
     }
 
     /// As [`Store::load_dump`], for a dump that others went on after: what they may have used up meanwhile is used up
-    /// here too, so sessions and open invites are gone. The audit says when it was done.
+    /// here too, so sessions, open invites and password resets are gone. The audit says when it was done.
     ///
     /// # Errors
     /// As [`Store::load_dump`].
@@ -111,6 +111,7 @@ fn fence(c: &mut Conn<'_>, now: Timestamp) -> JobResult<()> {
     for (table, sql) in [
         ("sessions", "DELETE FROM sessions"),
         ("invites", "DELETE FROM invites WHERE uses < max_uses"),
+        ("password_resets", "DELETE FROM password_resets"),
         ("idempotency", "DELETE FROM idempotency"),
     ] {
         if known.iter().any(|there| there.name == table) {

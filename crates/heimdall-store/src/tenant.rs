@@ -4,6 +4,7 @@ mod apply;
 mod apps;
 mod authority;
 mod directory;
+mod proofs;
 mod registry;
 
 pub(crate) use authority::note_user;

@@ -119,6 +119,10 @@ contract! {
         a_scope_narrows_and_cannot_widen
         a_refresh_token_has_one_successor_and_its_reuse_ends_the_family
         failed_logins_lock_known_and_unknown_accounts_alike
+        a_code_and_a_recovery_code_count_once_over_all_instances
+        wrong_codes_lock_the_second_step_and_a_first_step_is_bound_to_its_password
+        a_forgotten_password_is_chosen_anew_once_and_ends_every_session
+        the_mail_of_an_invite_carries_its_token
         an_invite_is_used_once_by_fifty_at_two_instances
         invites_expire_and_can_be_withdrawn
         another_instance_forgets_what_a_commit_names

@@ -5,7 +5,9 @@ use heimdall_types::{
     WebhookId,
 };
 
-use crate::entity::{AdminKey, App, Credential, Invite, Role, Session, User, Webhook};
+use crate::entity::{
+    AdminKey, App, Credential, Invite, PasswordReset, Role, SecondFactors, Session, User, Webhook,
+};
 
 /// Everything one decision does: applied whole or not at all.
 #[derive(Debug, Clone, Default)]
@@ -121,6 +123,19 @@ pub enum Change {
         id: TokenId,
         /// Its `exp`.
         until: Timestamp,
+    },
+    /// Insert or update what a user shows beside the password.
+    SecondFactors(Box<SecondFactors>),
+    /// Insert or replace a user's chance to choose a new password.
+    PasswordReset(Box<PasswordReset>),
+    /// Use it up: `Fault::Conflict` unless it is there with this token.
+    UsePasswordReset {
+        /// The App.
+        app_id: AppId,
+        /// Whose.
+        user_id: UserId,
+        /// [`PasswordReset::token_hash`].
+        token_hash: String,
     },
     /// Insert or update.
     Invite(Box<Invite>),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+mod second_factors;
+
 use heimdall_types::{
     Actor, AdminKeyId, AppId, CredentialId, Email, InviteId, RoleId, SecretId, SessionId,
     Timestamp, UserId, WebhookId,
@@ -11,6 +13,8 @@ use serde_json::Value;
 
 use crate::permission::Pattern;
 use crate::settings::AppSettings;
+
+pub use second_factors::{SecondFactors, SpentChallenge, StoredPasskey, StoredTotp};
 
 /// Whether an App does its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -233,6 +237,28 @@ pub struct Session {
     pub version: i64,
 }
 
+/// That somebody may choose a new password without the present one. A user has at most one, the latest.
+///
+/// The token is a keyed hash over `nonce`, so it can be made when the mail is sent and lies in no table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordReset {
+    /// The App.
+    pub app_id: AppId,
+    /// Whose.
+    pub user_id: UserId,
+    /// Goes into the token.
+    pub nonce: String,
+    /// Lower-case hexadecimal of the keyed SHA-256 of the token.
+    pub token_hash: String,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// Until when.
+    pub expires_at: Timestamp,
+    /// Grows with every change.
+    #[serde(default)]
+    pub version: i64,
+}
+
 /// How an invite stands, its expiry and uses aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -255,6 +281,9 @@ pub struct Invite {
     pub id: InviteId,
     /// Lower-case hexadecimal of the keyed SHA-256 of its token.
     pub token_hash: String,
+    /// Goes into the token, so that a mail can be given it when it is sent; empty in invites of older releases.
+    #[serde(default)]
+    pub nonce: String,
     /// Whom; nobody in particular when absent, then whoever accepts names an address.
     pub email: Option<Email>,
     /// What the new user gets.

@@ -1,6 +1,7 @@
 //! What callers send. Unknown members are refused; what a member may hold is checked by [`crate::Tenants`].
 
 use heimdall_token::Algorithm;
+use heimdall_token::webauthn::{Assertion, Registration};
 use heimdall_types::Secret;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -185,6 +186,76 @@ pub struct Login {
     /// The address.
     pub email: String,
     /// The password.
+    pub password: Secret,
+}
+
+/// The second step of a login: one proof beside the token of the first step.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecondProof {
+    /// What the first step answered.
+    pub mfa_token: Secret,
+    /// Six digits of an authenticator app.
+    pub code: Option<Secret>,
+    /// One of the recovery codes.
+    pub recovery_code: Option<Secret>,
+    /// What `navigator.credentials.get` gave, in JSON form.
+    pub passkey: Option<Assertion>,
+}
+
+/// The present password, where a token alone is not enough.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PresentPassword {
+    /// The present password.
+    pub password: Secret,
+}
+
+/// A code of an authenticator app.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Code {
+    /// Six digits.
+    pub code: Secret,
+}
+
+/// A new passkey.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewPasskey {
+    /// For people.
+    pub name: String,
+    /// What came with the options.
+    pub passkey_token: Secret,
+    /// What `navigator.credentials.create` gave, in JSON form.
+    pub passkey: Registration,
+}
+
+/// A change of the own password.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnPassword {
+    /// The present password.
+    pub present_password: Secret,
+    /// The new one.
+    pub password: Secret,
+}
+
+/// A question for a link to choose a new password.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResetQuestion {
+    /// The address.
+    pub email: String,
+}
+
+/// A new password by a mailed token.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResetPassword {
+    /// The token of the mail.
+    pub token: Secret,
+    /// The new password.
     pub password: Secret,
 }
 

@@ -40,4 +40,7 @@ pub use password::{Failures, Hasher, MAX_PASSWORD_BYTES, check_password, importa
 pub use permission::{BUILT_IN, MAX_PERMISSION_BYTES, Pattern, Permission, PermissionError};
 pub use secrets::ADMIN_KEY_PREFIX;
 pub use settings::{AppSettings, TenantSettings};
-pub use tenants::{ClientAuth, Grant, Introspection, SigningKeys, TenantPorts, Tenants, UserQuery};
+pub use tenants::{
+    Authenticated, ClientAuth, Grant, Introspection, LoggedIn, SigningKeys, TenantPorts, Tenants,
+    UserQuery,
+};

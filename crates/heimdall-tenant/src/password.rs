@@ -1,6 +1,7 @@
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use heimdall_token::crypto;
 use heimdall_types::{Rng, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::entity::PasswordHash;
 use crate::error::TenantError;
@@ -224,7 +225,7 @@ pub fn check_password(policy: &PasswordPolicy, password: &str) -> Result<(), Ten
 }
 
 /// Failed logins of one account within the window.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failures {
     /// How many.
     pub count: u32,

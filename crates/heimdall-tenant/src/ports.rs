@@ -8,8 +8,8 @@ use heimdall_types::{
 
 use crate::change::{ChangeNote, Transition};
 use crate::entity::{
-    AdminKey, App, AppState, CatalogueEntry, Credential, Invite, PasswordHash, Role, Session, User,
-    UserState, Webhook,
+    AdminKey, App, AppState, CatalogueEntry, Credential, Invite, PasswordHash, PasswordReset, Role,
+    SecondFactors, Session, User, UserState, Webhook,
 };
 
 /// How an App is named in a path.
@@ -144,7 +144,7 @@ pub trait Authority: Send + Sync {
     async fn denied(&self, app: &AppId, now: Timestamp) -> Result<Vec<TokenId>, Fault>;
     /// Change notes of an App after `since`, oldest first, at most `limit`; only the latest of each subject.
     async fn notes(&self, app: &AppId, since: i64, limit: u32) -> Result<Vec<NumberedNote>, Fault>;
-    /// Forgets change notes and refused tokens that no living token can need.
+    /// Forgets change notes and refused tokens that no living token can need, and password resets that are over.
     async fn prune(&self, before: Timestamp) -> Result<(), Fault>;
 }
 
@@ -173,6 +173,29 @@ pub trait Sessions: Send + Sync {
         now: Timestamp,
         page: &PageRequest,
     ) -> Result<Page<Session>, Fault>;
+}
+
+/// How users prove who they are, their password aside.
+#[async_trait]
+pub trait Proofs: Send + Sync {
+    /// What a user shows beside the password; `None` when nothing was ever set up.
+    async fn second_factors(
+        &self,
+        app: &AppId,
+        user: &UserId,
+    ) -> Result<Option<SecondFactors>, Fault>;
+    /// A user's chance to choose a new password.
+    async fn password_reset(
+        &self,
+        app: &AppId,
+        user: &UserId,
+    ) -> Result<Option<PasswordReset>, Fault>;
+    /// The one whose token has this hash.
+    async fn password_reset_by_token(
+        &self,
+        app: &AppId,
+        hash: &str,
+    ) -> Result<Option<PasswordReset>, Fault>;
 }
 
 /// Invites.

@@ -140,6 +140,9 @@ pub struct TenantSettings {
     pub portal_host: Option<String>,
     /// What stands before the token in an `invite_url`; `{issuer}/invites/` by default.
     pub invite_base: String,
+    /// Origins whose pages may ask for passkeys, `https://host[:port]`; passkeys are bound to the host of the first.
+    /// That of the issuer by default. None where it has no host name: browsers make no passkeys for an IP address.
+    pub passkey_origins: Vec<String>,
     /// Whether webhooks to private and loopback addresses are accepted.
     pub allow_private_webhooks: bool,
     /// Users whose authority is kept in memory, at most.
@@ -158,6 +161,7 @@ impl TenantSettings {
         let issuer = issuer.into();
         Self {
             invite_base: format!("{issuer}/invites/"),
+            passkey_origins: passkey_origin(&issuer).into_iter().collect(),
             issuer,
             portal_host: None,
             allow_private_webhooks: false,
@@ -169,9 +173,41 @@ impl TenantSettings {
     }
 }
 
+/// The origin that passkeys of a service at this address belong to. Browsers make none for an IP address; this machine
+/// has a name, though.
+pub fn passkey_origin(address: &str) -> Option<String> {
+    let mut url = url::Url::parse(address).ok()?;
+    let loopback = match url.host()? {
+        url::Host::Domain(_) => return Some(url.origin().ascii_serialization()),
+        url::Host::Ipv4(ip) => ip.is_loopback(),
+        url::Host::Ipv6(ip) => ip.is_loopback(),
+    };
+    url.set_host(loopback.then_some("localhost")).ok()?;
+    loopback.then(|| url.origin().ascii_serialization())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passkeys_belong_to_a_name() {
+        let origin = |address| passkey_origin(address);
+        assert_eq!(
+            origin("https://id.example:8443/heimdall").as_deref(),
+            Some("https://id.example:8443")
+        );
+        assert_eq!(
+            origin("http://127.0.0.1:8080/heimdall").as_deref(),
+            Some("http://localhost:8080")
+        );
+        assert_eq!(
+            origin("http://[::1]:8080").as_deref(),
+            Some("http://localhost:8080")
+        );
+        assert_eq!(origin("https://192.0.2.1/"), None);
+        assert_eq!(origin("nonsense"), None);
+    }
 
     #[test]
     fn defaults_lie_in_their_ranges_and_a_zero_lifetime_is_named() {

@@ -15,7 +15,7 @@ use crate::error::TenantError;
 use crate::permission::Pattern;
 use crate::ports::{
     Addresses, AppKey, Apps, Authority, Credentials, Directory, Invites, Ledger,
-    NotificationConfigs, Passwords, Sessions, Webhooks,
+    NotificationConfigs, Passwords, Proofs, Sessions, Webhooks,
 };
 use crate::secrets::Secrets;
 use crate::settings::TenantSettings;
@@ -28,14 +28,18 @@ mod credentials;
 mod exchange;
 mod invites;
 mod issue;
+mod password_resets;
 mod revocations;
 mod roles;
+mod second_factors;
+mod second_step;
 mod sessions;
 mod tokens;
 mod users;
 mod webhooks;
 
 pub use checks::Introspection;
+pub use second_step::{Authenticated, LoggedIn};
 pub use tokens::{ClientAuth, Grant};
 pub use users::UserQuery;
 
@@ -67,6 +71,8 @@ pub struct TenantPorts {
     pub credentials: Arc<dyn Credentials>,
     /// Logins.
     pub sessions: Arc<dyn Sessions>,
+    /// Second factors and password resets.
+    pub proofs: Arc<dyn Proofs>,
     /// Invites.
     pub invites: Arc<dyn Invites>,
     /// Webhook endpoints.

@@ -1,8 +1,8 @@
 //! What callers get. Times are RFC 3339 texts; no view holds a hash or a sealed secret.
 
 use heimdall_types::{
-    AdminKeyId, AppId, CredentialId, Email, InviteId, RoleId, SecretId, SessionId, Timestamp,
-    UserId, WebhookId,
+    AdminKeyId, AppId, CredentialId, Email, InviteId, PasskeyId, RoleId, SecretId, SessionId,
+    Timestamp, UserId, WebhookId,
 };
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -311,6 +311,78 @@ views! {
         /// For token exchange.
         #[serde(skip_serializing_if = "Option::is_none")]
         issued_token_type: Option<&'static str>,
+    }
+
+    /// The question for a second factor.
+    SecondStep {
+        /// Goes with the proof.
+        mfa_token: String,
+        /// What the user can show: `totp`, `passkey`, `recovery_code`.
+        mfa_methods: Vec<&'static str>,
+        /// Seconds.
+        expires_in: u64,
+        /// What `navigator.credentials.get` is given as `publicKey`, in JSON form.
+        passkey: Option<Value>,
+    }
+
+    /// What a user has set up beside the password.
+    FactorsView {
+        /// Whether an authenticator app is in use.
+        totp: bool,
+        /// Since when.
+        #[serde(serialize_with = "maybe")]
+        totp_since: Option<Timestamp>,
+        /// Passkeys, oldest first.
+        passkeys: Vec<PasskeyView>,
+        /// How many recovery codes were not used.
+        recovery_codes_left: usize,
+    }
+
+    /// A passkey.
+    PasskeyView {
+        /// Its id.
+        id: PasskeyId,
+        /// For people.
+        name: String,
+        /// Whether it may be copied to other devices of its owner.
+        synced: bool,
+        /// When it was added.
+        #[serde(serialize_with = "text")]
+        created_at: Timestamp,
+        /// When it was last used.
+        #[serde(serialize_with = "maybe")]
+        last_used_at: Option<Timestamp>,
+    }
+
+    /// A passkey that was added.
+    NewPasskeyView {
+        /// The passkey.
+        #[serde(flatten)]
+        passkey: PasskeyView,
+        /// Shown once; empty when there were some already.
+        recovery_codes: Vec<String>,
+    }
+
+    /// The secret of an authenticator app, shown once.
+    TotpOffer {
+        /// In base32, to be typed.
+        secret: String,
+        /// What a QR code says.
+        otpauth_uri: String,
+    }
+
+    /// The question for a new passkey.
+    PasskeyOffer {
+        /// Goes with the answer.
+        passkey_token: String,
+        /// What `navigator.credentials.create` is given as `publicKey`, in JSON form.
+        options: Value,
+    }
+
+    /// Recovery codes, shown once.
+    RecoveryCodes {
+        /// Each works once.
+        recovery_codes: Vec<String>,
     }
 
     /// An invite accepted: the new user, logged in.

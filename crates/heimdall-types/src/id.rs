@@ -105,6 +105,8 @@ ids! {
     SessionId = "ses_";
     /// A refresh token family's member.
     RefreshId = "rft_";
+    /// A passkey of a user.
+    PasskeyId = "pky_";
     /// The `jti` of a token.
     TokenId = "tok_";
     /// An invite.

@@ -30,8 +30,8 @@ pub use fault::Fault;
 pub use id::{
     AccountId, AdminKeyId, ApiKeyId, AppId, ApprovalId, CredentialId, DefinitionId, DelegationId,
     DeliveryId, EventId, GrantId, GroupId, IdError, InviteId, JitId, KeyId, LinkId, NoticeId,
-    NotificationConfigId, RefreshId, RequestId, RoleId, SecretId, ServiceKeyId, SessionId, StepId,
-    TemplateId, TokenId, UserId, WebhookId,
+    NotificationConfigId, PasskeyId, RefreshId, RequestId, RoleId, SecretId, ServiceKeyId,
+    SessionId, StepId, TemplateId, TokenId, UserId, WebhookId,
 };
 pub use journal::{Actor, AuditEntry, FeedEvent, Journal, Notice};
 pub use page::{Cursor, CursorError, Page, PageRequest};

@@ -107,7 +107,7 @@ impl Desk {
         self.answer(StatusCode::OK, name, section, app, context)
     }
 
-    fn answer(
+    pub(super) fn answer(
         &self,
         status: StatusCode,
         name: &str,

@@ -37,6 +37,7 @@ impl Operation {
     pub(crate) fn is_once(&self) -> bool {
         let afresh = [
             "/sessions",
+            "/sessions/mfa",
             "/authorize",
             "/authorize/batch",
             "/verify",
@@ -102,6 +103,7 @@ operations! {
     POST "/v1/apps/{app}/users/{user}/suspend" Holds("users:write"), [], None => 200 Some("User"), "Suspends a user";
     POST "/v1/apps/{app}/users/{user}/reactivate" Holds("users:write"), [], None => 200 Some("User"), "Lets a user in again";
     POST "/v1/apps/{app}/users/{user}/sessions/revoke" Holds("users:write"), [], None => 204 None, "Ends all sessions of a user";
+    POST "/v1/apps/{app}/users/{user}/factors/reset" Holds("users:write"), [], None => 204 None, "Takes every second factor of a user away";
     GET "/v1/apps/{app}/users/{user}/roles" Holds("users:read"), [], None => 200 Some("UserRoles"), "Lists a user's roles";
     POST "/v1/apps/{app}/users/{user}/roles" Holds("roles:assign"), [], Some("RoleName") => 200 Some("User"), "Gives a role";
     DELETE "/v1/apps/{app}/users/{user}/roles/{role}" Holds("roles:assign"), [], None => 204 None, "Takes a role";
@@ -123,8 +125,20 @@ operations! {
     POST "/v1/tokens/revoke" Client, [], Some("TokenQuestion") => 200 None, "Revocation for all Apps";
 
     POST "/v1/apps/{app}/sessions" Open, [], Some("Login") => 201 Some("TokenAnswer"), "Logs in with a password";
+    POST "/v1/apps/{app}/sessions/mfa" Open, [], Some("SecondProof") => 201 Some("TokenAnswer"), "Second step of a login that was answered with `mfa_required`";
     GET "/v1/apps/{app}/me/sessions" Holds("a user's token"), ["limit", "cursor"], None => 200 Some("Sessions"), "Lists own sessions";
     DELETE "/v1/apps/{app}/me/sessions/{session}" Holds("a user's token"), [], None => 204 None, "Ends an own session";
+    POST "/v1/apps/{app}/me/password" Holds("a user's token"), [], Some("OwnPassword") => 204 None, "Changes the own password; every session ends";
+    GET "/v1/apps/{app}/me/factors" Holds("a user's token"), [], None => 200 Some("Factors"), "Lists own second factors";
+    POST "/v1/apps/{app}/me/factors/totp" Holds("a user's token"), [], Some("PresentPassword") => 201 Some("TotpOffer"), "Offers an authenticator app a secret, shown once";
+    POST "/v1/apps/{app}/me/factors/totp/confirm" Holds("a user's token"), [], Some("Code") => 200 Some("RecoveryCodes"), "Takes it into use; recovery codes are shown once";
+    POST "/v1/apps/{app}/me/factors/totp/remove" Holds("a user's token"), [], Some("PresentPassword") => 204 None, "Takes the authenticator app away";
+    POST "/v1/apps/{app}/me/factors/passkeys/options" Holds("a user's token"), [], Some("PresentPassword") => 200 Some("PasskeyOffer"), "What a browser is asked in order to make a passkey";
+    POST "/v1/apps/{app}/me/factors/passkeys" Holds("a user's token"), [], Some("NewPasskey") => 201 Some("NewPasskeyAnswer"), "Keeps the passkey that a browser made";
+    POST "/v1/apps/{app}/me/factors/passkeys/{passkey}/remove" Holds("a user's token"), [], Some("PresentPassword") => 204 None, "Takes a passkey away";
+    POST "/v1/apps/{app}/me/factors/recovery-codes" Holds("a user's token"), [], Some("PresentPassword") => 200 Some("RecoveryCodes"), "Makes new recovery codes, shown once";
+    POST "/v1/apps/{app}/password-resets" Open, [], Some("ResetQuestion") => 202 None, "Mails a link to choose a new password, if there is such a user";
+    POST "/v1/apps/{app}/password-resets/confirm" Open, [], Some("ResetPassword") => 204 None, "Sets a new password by a mailed token; every session ends";
     POST "/v1/apps/{app}/authorize" Asked, [], Some("Question") => 200 Some("Decision"), "Says whether a token's holder may, now";
     POST "/v1/apps/{app}/authorize/batch" Asked, [], Some("Questions") => 200 Some("Decisions"), "Says it for several permissions";
     POST "/v1/apps/{app}/verify" Open, [], Some("TokenBody") => 200 Some("Introspection"), "Says whether a token is good, now";

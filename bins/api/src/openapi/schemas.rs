@@ -93,6 +93,10 @@ fn problem() -> Value {
         "properties": {
             "type": { "type": "string" }, "title": { "type": "string" }, "status": { "type": "integer" },
             "detail": { "type": "string" },
+            "mfa_token": { "type": "string", "description": "With the code `mfa_required`: goes with the second step." },
+            "mfa_methods": { "type": "array", "items": { "enum": ["totp", "passkey", "recovery_code"] } },
+            "expires_in": { "type": "integer", "description": "With the code `mfa_required`: seconds for the second step." },
+            "passkey": { "type": ["object", "null"], "description": "With the code `mfa_required`: options for `navigator.credentials.get`." },
             "error": {
                 "type": "object", "required": ["code", "message", "details"],
                 "properties": {
@@ -197,6 +201,34 @@ const INPUTS: &[(&str, Fields)] = &[
     ),
     ("Login", &[("email*", "text"), ("password*", "secret")]),
     (
+        "SecondProof",
+        &[
+            ("mfa_token*", "secret"),
+            ("code", "secret"),
+            ("recovery_code", "secret"),
+            ("passkey", "object"),
+        ],
+    ),
+    ("PresentPassword", &[("password*", "secret")]),
+    (
+        "OwnPassword",
+        &[("present_password*", "secret"), ("password*", "secret")],
+    ),
+    ("Code", &[("code*", "secret")]),
+    (
+        "NewPasskey",
+        &[
+            ("name*", "text"),
+            ("passkey_token*", "secret"),
+            ("passkey*", "object"),
+        ],
+    ),
+    ("ResetQuestion", &[("email*", "text")]),
+    (
+        "ResetPassword",
+        &[("token*", "secret"), ("password*", "secret")],
+    ),
+    (
         "Question",
         &[
             ("permission", "permission"),
@@ -300,6 +332,49 @@ const ANSWERS: &[(&str, Fields)] = &[
             ("client_secret", "secret"),
         ],
     ),
+    (
+        "Factors",
+        &[
+            ("totp*", "flag"),
+            ("totp_since*", "time?"),
+            ("passkeys*", "list of Passkey"),
+            ("recovery_codes_left*", "number"),
+        ],
+    ),
+    (
+        "Passkey",
+        &[
+            ("id*", "text"),
+            ("name*", "text"),
+            ("synced*", "flag"),
+            ("created_at*", "time"),
+            ("last_used_at*", "time?"),
+        ],
+    ),
+    (
+        "NewPasskeyAnswer",
+        &[
+            ("id*", "text"),
+            ("name*", "text"),
+            ("synced*", "flag"),
+            ("created_at*", "time"),
+            ("last_used_at*", "time?"),
+            ("recovery_codes*", "list of secret"),
+        ],
+    ),
+    (
+        "TotpOffer",
+        &[
+            ("secret*", "secret"),
+            ("otpauth_uri*", "secret"),
+            ("qr_svg*", "text?"),
+        ],
+    ),
+    (
+        "PasskeyOffer",
+        &[("passkey_token*", "secret"), ("options*", "object")],
+    ),
+    ("RecoveryCodes", &[("recovery_codes*", "list of secret")]),
     (
         "TokenAnswer",
         &[

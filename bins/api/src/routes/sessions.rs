@@ -2,8 +2,11 @@
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
-use heimdall_server::{Edge, Json, Query};
-use heimdall_tenant::input::Login;
+use heimdall_server::{Edge, Json, Problem, Query};
+use heimdall_tenant::LoggedIn;
+use heimdall_tenant::input::{Login, SecondProof};
+use heimdall_tenant::view::SecondStep;
+use serde_json::Value;
 
 use crate::answer::done;
 use crate::paging::{PageQuery, listing};
@@ -14,6 +17,7 @@ use crate::who::{Perhaps, Who};
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/apps/{app}/sessions").route(web::post().to(login)))
+        .service(web::resource("/apps/{app}/sessions/mfa").route(web::post().to(second_step)))
         .service(web::resource("/apps/{app}/me/sessions").route(web::get().to(mine)))
         .service(web::resource("/apps/{app}/me/sessions/{session}").route(web::delete().to(end)));
 }
@@ -30,13 +34,42 @@ async fn login(
     // Counted before anything is looked up: known and unknown accounts run into the limit alike.
     let account = format!("{app}/{}", body.0.email.to_ascii_lowercase());
     edge.counters().login(edge.source_of(&request), &account)?;
-    let agent = request
-        .headers()
-        .get(header::USER_AGENT)
-        .and_then(|value| value.to_str().ok());
+    let outcome = deps
+        .tenants
+        .login(&app, body.0, agent(&request))
+        .await
+        .map_err(problem)?;
+    match outcome {
+        LoggedIn::Done(tokens) => Ok(HttpResponse::Created().json(tokens)),
+        LoggedIn::SecondStep(step) => Err(mfa_required(*step)),
+    }
+}
+
+fn agent(request: &HttpRequest) -> Option<&str> {
+    request.headers().get(header::USER_AGENT)?.to_str().ok()
+}
+
+// No success: a client that knows nothing of second factors must not take it for a login.
+fn mfa_required(step: SecondStep) -> Problem {
+    Problem::forbidden("mfa_required", "a second factor is needed")
+        .extension("mfa_token", step.mfa_token)
+        .extension("mfa_methods", step.mfa_methods)
+        .extension("expires_in", step.expires_in)
+        .extension("passkey", step.passkey.unwrap_or(Value::Null))
+}
+
+async fn second_step(
+    deps: With,
+    edge: web::Data<Edge>,
+    request: HttpRequest,
+    app: web::Path<String>,
+    body: Json<SecondProof>,
+) -> Answer {
+    edge.counters()
+        .login(edge.source_of(&request), body.0.mfa_token.expose())?;
     let tokens = deps
         .tenants
-        .login(&app, body.0, agent)
+        .finish_login(&app, body.0, agent(&request))
         .await
         .map_err(problem)?;
     Ok(HttpResponse::Created().json(tokens))

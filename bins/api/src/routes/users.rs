@@ -42,6 +42,10 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
                 .route(web::post().to(revoke_sessions)),
         )
         .service(
+            web::resource("/apps/{app}/users/{user}/factors/reset")
+                .route(web::post().to(reset_factors)),
+        )
+        .service(
             web::resource("/apps/{app}/users/{user}/roles")
                 .route(web::get().to(roles))
                 .route(web::post().to(assign)),
@@ -157,6 +161,14 @@ async fn reactivate(deps: With, who: Who, path: InApp) -> Answer {
 async fn revoke_sessions(deps: With, who: Who, path: InApp) -> Answer {
     deps.tenants
         .revoke_user_sessions(&who.0, &path.0, &path.1)
+        .await
+        .map_err(problem)?;
+    Ok(done())
+}
+
+async fn reset_factors(deps: With, who: Who, path: InApp) -> Answer {
+    deps.tenants
+        .reset_factors(&who.0, &path.0, &path.1)
         .await
         .map_err(problem)?;
     Ok(done())

@@ -287,12 +287,10 @@ impl Stage {
     pub(crate) async fn token(&self, app: &str, email: &str) -> String {
         let login =
             serde_json::from_value(json!({ "email": email, "password": PASSWORD })).unwrap();
-        self.deps
-            .tenants
-            .login(app, login, None)
-            .await
-            .unwrap()
-            .access_token
+        match self.deps.tenants.login(app, login, None).await.unwrap() {
+            heimdall_tenant::LoggedIn::Done(tokens) => tokens.access_token,
+            heimdall_tenant::LoggedIn::SecondStep(_) => panic!("{email} has a second factor"),
+        }
     }
 
     /// Asks for roles by JSON; gives the request.

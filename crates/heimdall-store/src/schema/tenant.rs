@@ -79,6 +79,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    second_factors (app_id, user_id) {
+        app_id -> Text,
+        user_id -> Text,
+        version -> BigInt,
+        body -> Text,
+    }
+}
+
+diesel::table! {
+    password_resets (app_id, user_id) {
+        app_id -> Text,
+        user_id -> Text,
+        token_hash -> Text,
+        expires_at -> BigInt,
+        body -> Text,
+    }
+}
+
+diesel::table! {
     denied_tokens (app_id, id) {
         app_id -> Text,
         id -> Text,

@@ -6,7 +6,7 @@ use heimdall_tenant::entity::{
 use heimdall_types::{AppId, Fault, InviteId, RoleId, Timestamp, UserId};
 
 use super::registry::invite_state;
-use super::{apps, authority, directory, parse, parse_all};
+use super::{apps, authority, directory, parse, parse_all, proofs};
 use crate::conn::{Conn, JobResult, Named, Scope, one, query};
 use crate::journal;
 use crate::schema::approval::{approvals, grants, notification_configs, requests};
@@ -44,6 +44,8 @@ fn app_of(change: &Change) -> Option<AppId> {
         Change::Credential(credential) => Some(credential.app_id.clone()),
         Change::Session(session) => Some(session.app_id.clone()),
         Change::Invite(invite) => Some(invite.app_id.clone()),
+        Change::SecondFactors(factors) => Some(factors.app_id.clone()),
+        Change::PasswordReset(reset) => Some(reset.app_id.clone()),
         Change::Webhook(webhook) => Some(webhook.app_id.clone()),
         Change::Authority { app_id, .. }
         | Change::DropRole { app_id, .. }
@@ -56,6 +58,7 @@ fn app_of(change: &Change) -> Option<AppId> {
         | Change::RevokeSessions { app_id, .. }
         | Change::DenyToken { app_id, .. }
         | Change::UseInvite { app_id, .. }
+        | Change::UsePasswordReset { app_id, .. }
         | Change::DropWebhook { app_id, .. } => Some(app_id.clone()),
         _ => None,
     }
@@ -141,6 +144,13 @@ fn apply_one(c: &mut Conn<'_>, change: &Change) -> JobResult<()> {
                 .execute(c))?;
             Ok(())
         }
+        Change::SecondFactors(factors) => proofs::put_factors(c, factors),
+        Change::PasswordReset(reset) => proofs::put_reset(c, reset),
+        Change::UsePasswordReset {
+            app_id,
+            user_id,
+            token_hash,
+        } => proofs::use_reset(c, app_id, user_id, token_hash),
         Change::Invite(invite) => put_invite(c, invite),
         Change::UseInvite { app_id, id, at } => use_invite(c, app_id, id, *at),
         Change::Webhook(webhook) => put_webhook(c, webhook),

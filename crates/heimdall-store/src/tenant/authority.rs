@@ -85,7 +85,7 @@ impl Authority for Store {
             query!(c => diesel::delete(change_notes::table.filter(change_notes::at.lt(before.millis()))).execute(c))?;
             query!(c => diesel::delete(denied_tokens::table.filter(denied_tokens::until.lt(before.millis())))
                 .execute(c))?;
-            Ok(())
+            super::proofs::prune(c, before)
         })
         .await
     }

@@ -6,17 +6,18 @@ use heimdall_store::Store;
 use heimdall_tenant::entity::{PasswordHash, UserState};
 use heimdall_tenant::input::{
     Acceptance, CredentialPatch, ImportedUser, Login, NewAdminKey, NewApp, NewCredential,
-    NewInvite, NewPermission, NewRole, NewUser, NewWebhook, RolePatch, TokenRequest, UserPatch,
-    WebhookPatch,
+    NewInvite, NewPermission, NewRole, NewUser, NewWebhook, RolePatch, SecondProof, TokenRequest,
+    UserPatch, WebhookPatch,
 };
 use heimdall_tenant::ports::{Passwords, Verdict};
-use heimdall_tenant::view::{NewCredentialView, UserView};
+use heimdall_tenant::view::{NewCredentialView, SecondStep, UserView};
 use heimdall_tenant::{
-    Caller, Class, ClientAuth, Hasher, OAuthCode, SigningKeys, TenantError, TenantPorts,
+    Caller, Class, ClientAuth, Hasher, LoggedIn, OAuthCode, SigningKeys, TenantError, TenantPorts,
     TenantSettings, Tenants, UserQuery,
 };
+use heimdall_token::otp::{TotpSecret, step_at};
 use heimdall_token::{Algorithm, PublicKeys, RootKey, Signer, SigningKey, SystemRng};
-use heimdall_types::{Fault, ManualClock, PageRequest, Secret, SeededRng, Timestamp};
+use heimdall_types::{Clock, Fault, ManualClock, PageRequest, Secret, SeededRng, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const PASSWORD: &str = "correct horse";
@@ -76,6 +77,7 @@ fn house(store: &Store) -> House {
         authority: all.clone(),
         credentials: all.clone(),
         sessions: all.clone(),
+        proofs: all.clone(),
         invites: all.clone(),
         webhooks: all.clone(),
         ledger: all,
@@ -154,13 +156,10 @@ impl House {
             email: format!("{name}@example.org"),
             password: Secret::new(PASSWORD),
         };
-        Secret::new(
-            self.tenants
-                .login(app, login, None)
-                .await
-                .unwrap()
-                .access_token,
-        )
+        match self.tenants.login(app, login, None).await.unwrap() {
+            LoggedIn::Done(tokens) => Secret::new(tokens.access_token),
+            LoggedIn::SecondStep(_) => panic!("{name} is asked for a second factor"),
+        }
     }
 
     async fn caller(&self, app: &str, name: &str) -> Caller {
@@ -729,12 +728,10 @@ pub(crate) async fn a_refresh_token_has_one_successor_and_its_reuse_ends_the_fam
         email: "ada@example.org".to_owned(),
         password: Secret::new(PASSWORD),
     };
-    let first = tenants
-        .login("acme", login, None)
-        .await
-        .unwrap()
-        .refresh_token
-        .unwrap();
+    let LoggedIn::Done(first) = tenants.login("acme", login, None).await.unwrap() else {
+        panic!("a second factor is asked for");
+    };
+    let first = first.refresh_token.unwrap();
     let refresh = async |token: &str| {
         let request = TokenRequest {
             grant_type: Some("refresh_token".to_owned()),
@@ -806,6 +803,287 @@ pub(crate) async fn failed_logins_lock_known_and_unknown_accounts_alike(store: S
     }
     house.clock.advance(Duration::from_secs(61));
     house.token("acme", "ada").await;
+}
+
+fn proof(step: &SecondStep) -> SecondProof {
+    SecondProof {
+        mfa_token: Secret::new(&step.mfa_token),
+        code: None,
+        recovery_code: None,
+        passkey: None,
+    }
+}
+
+/// The code that an authenticator app shows.
+fn code(secret: &[u8], at: Timestamp) -> Secret {
+    Secret::new(TotpSecret::from_bytes(secret.to_vec()).code(step_at(at)))
+}
+
+fn base32(text: &str) -> Vec<u8> {
+    let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let bits: Vec<usize> = text
+        .chars()
+        .flat_map(|c| {
+            let value = letters.find(c).unwrap();
+            (0..5).rev().map(move |bit| value >> bit & 1)
+        })
+        .collect();
+    bits.chunks_exact(8)
+        .map(|byte| byte.iter().fold(0, |n, bit| n << 1 | *bit as u8))
+        .collect()
+}
+
+impl House {
+    async fn second_step(&self, name: &str) -> SecondStep {
+        let login = Login {
+            email: format!("{name}@example.org"),
+            password: Secret::new(PASSWORD),
+        };
+        match self.tenants.login("acme", login, None).await.unwrap() {
+            LoggedIn::SecondStep(step) => *step,
+            LoggedIn::Done(_) => panic!("no second factor is asked for"),
+        }
+    }
+}
+
+pub(crate) async fn a_code_and_a_recovery_code_count_once_over_all_instances(store: Store) {
+    let (house, other) = (house(&store), house(&store));
+    house.app("acme").await;
+    let ada = house.user("acme", "ada", &[]).await;
+    let caller = house.caller("acme", "ada").await;
+    let tenants = &house.tenants;
+    let wrong = tenants
+        .offer_totp(&caller, "acme", Secret::new("wrong"))
+        .await;
+    assert_eq!(class(wrong), Class::Invalid);
+    let offer = tenants
+        .offer_totp(&caller, "acme", Secret::new(PASSWORD))
+        .await
+        .unwrap();
+    let secret = base32(&offer.secret);
+    house.token("acme", "ada").await;
+    let none = tenants
+        .confirm_totp(&caller, "acme", Secret::new("000000"))
+        .await;
+    assert_eq!(class(none), Class::Invalid);
+    let codes = tenants
+        .confirm_totp(&caller, "acme", code(&secret, NOW))
+        .await
+        .unwrap()
+        .recovery_codes;
+    assert_eq!(codes.len(), 10);
+    let step = house.second_step("ada").await;
+    assert_eq!(step.mfa_methods, ["totp", "recovery_code"]);
+    let with_code = |step: &SecondStep, at| SecondProof {
+        code: Some(code(&secret, at)),
+        ..proof(step)
+    };
+    let replay = tenants.finish_login("acme", with_code(&step, NOW), None);
+    assert_eq!(
+        class(replay.await),
+        Class::Unauthenticated,
+        "enrolment spent it"
+    );
+    let later = NOW.plus(Duration::from_secs(30));
+    house.clock.advance(Duration::from_secs(30));
+    other.clock.advance(Duration::from_secs(30));
+    let (a, b) = tokio::join!(
+        house
+            .tenants
+            .finish_login("acme", with_code(&step, later), None),
+        other
+            .tenants
+            .finish_login("acme", with_code(&step, later), None),
+    );
+    assert_eq!(a.is_ok() as u8 + b.is_ok() as u8, 1, "{a:?} {b:?}");
+    let again = house.second_step("ada").await;
+    let with_recovery = |step: &SecondStep, text: &str| SecondProof {
+        recovery_code: Some(Secret::new(text)),
+        ..proof(step)
+    };
+    let spoken = codes[3].to_uppercase().replace('-', " ");
+    let done = tenants.finish_login("acme", with_recovery(&again, &spoken), None);
+    assert!(done.await.is_ok());
+    let spent = house.second_step("ada").await;
+    let once_more = tenants.finish_login("acme", with_recovery(&spent, &codes[3]), None);
+    assert_eq!(class(once_more.await), Class::Unauthenticated);
+    let left = tenants.my_factors(&caller, "acme").await.unwrap();
+    assert_eq!((left.totp, left.recovery_codes_left), (true, 9));
+    tenants
+        .reset_factors(&Caller::System, "acme", ada.id.as_str())
+        .await
+        .unwrap();
+    house.token("acme", "ada").await;
+}
+
+pub(crate) async fn wrong_codes_lock_the_second_step_and_a_first_step_is_bound_to_its_password(
+    store: Store,
+) {
+    let house = house(&store);
+    house.app("acme").await;
+    let ada = house.user("acme", "ada", &[]).await;
+    let caller = house.caller("acme", "ada").await;
+    let tenants = &house.tenants;
+    let offer = tenants
+        .offer_totp(&caller, "acme", Secret::new(PASSWORD))
+        .await
+        .unwrap();
+    let secret = base32(&offer.secret);
+    tenants
+        .confirm_totp(&caller, "acme", code(&secret, NOW))
+        .await
+        .unwrap();
+    house.clock.advance(Duration::from_secs(60));
+    let now = NOW.plus(Duration::from_secs(60));
+    let step = house.second_step("ada").await;
+    let mut answers = Vec::new();
+    for _ in 0..7 {
+        let wrong = SecondProof {
+            code: Some(Secret::new("123456")),
+            ..proof(&step)
+        };
+        answers.push(class(tenants.finish_login("acme", wrong, None).await));
+    }
+    let expected = [vec![Class::Unauthenticated; 5], vec![Class::Throttled; 2]].concat();
+    assert_eq!(answers, expected);
+    let right = |step: &SecondStep, at| SecondProof {
+        code: Some(code(&secret, at)),
+        ..proof(step)
+    };
+    let locked = tenants.finish_login("acme", right(&step, now), None).await;
+    assert_eq!(class(locked), Class::Throttled, "a right one too");
+    house.clock.advance(Duration::from_secs(901));
+    let now = now.plus(Duration::from_secs(901));
+    let stale = tenants.finish_login("acme", right(&step, now), None).await;
+    assert_eq!(
+        class(stale),
+        Class::Unauthenticated,
+        "five minutes are over"
+    );
+    let step = house.second_step("ada").await;
+    let patch = UserPatch {
+        password: Some(Secret::new("another horse")),
+        ..UserPatch::default()
+    };
+    tenants
+        .update_user(&Caller::System, "acme", ada.id.as_str(), patch, None)
+        .await
+        .unwrap();
+    let void = tenants.finish_login("acme", right(&step, now), None).await;
+    assert_eq!(class(void), Class::Unauthenticated);
+}
+
+/// The mails that wait, with what they say.
+async fn mails(house: &House, store: &Store) -> Vec<(heimdall_types::Notice, serde_json::Value)> {
+    use heimdall_notifier::Outbox;
+    let until = house.clock.now().plus(Duration::from_secs(60));
+    let leased = store.lease(house.clock.now(), until, 10).await.unwrap();
+    let mut all = Vec::new();
+    for leased in leased {
+        let said = house.tenants.particulars(&leased.notice).await.unwrap();
+        if let Some(said) = said {
+            all.push((leased.notice, said));
+        }
+    }
+    all
+}
+
+pub(crate) async fn a_forgotten_password_is_chosen_anew_once_and_ends_every_session(store: Store) {
+    let house = house(&store);
+    house.app("acme").await;
+    house.user("acme", "ada", &[]).await;
+    let token = house.token("acme", "ada").await;
+    let tenants = &house.tenants;
+    for nobody in ["nobody@example.org", "no address"] {
+        tenants.ask_password_reset("acme", nobody).await.unwrap();
+    }
+    assert_eq!(mails(&house, &store).await.len(), 0);
+    for _ in 0..2 {
+        tenants
+            .ask_password_reset("acme", "Ada@example.org")
+            .await
+            .unwrap();
+    }
+    let mut sent = mails(&house, &store).await;
+    assert_eq!(
+        sent.len(),
+        1,
+        "the second question within a minute mails nothing"
+    );
+    let (notice, said) = sent.remove(0);
+    assert!(!serde_json::to_string(&notice).unwrap().contains("hpr_"));
+    let link = said["link"].as_str().unwrap();
+    let mailed = link
+        .strip_prefix("https://id.example/heimdall/password/acme/")
+        .unwrap();
+    tenants
+        .preview_password_reset("acme", mailed)
+        .await
+        .unwrap();
+    let choose = async |token: &str, password: &str| {
+        tenants
+            .reset_password("acme", token, Secret::new(password))
+            .await
+    };
+    assert_eq!(
+        class(choose("hpr_wrong", "another horse").await),
+        Class::NotFound
+    );
+    assert_eq!(class(choose(mailed, "short").await), Class::Invalid);
+    house.clock.advance(Duration::from_secs(2));
+    choose(mailed, "another horse").await.unwrap();
+    assert_eq!(
+        class(choose(mailed, "a third horse").await),
+        Class::NotFound
+    );
+    assert!(!tenants.verify("acme", &token).await.unwrap().active);
+    let login = |password: &str| Login {
+        email: "ada@example.org".to_owned(),
+        password: Secret::new(password),
+    };
+    let old = tenants.login("acme", login(PASSWORD), None).await;
+    assert_eq!(class(old), Class::Unauthenticated);
+    assert!(
+        tenants
+            .login("acme", login("another horse"), None)
+            .await
+            .is_ok()
+    );
+    house.clock.advance(Duration::from_secs(61));
+    tenants
+        .ask_password_reset("acme", "ada@example.org")
+        .await
+        .unwrap();
+    let (_, said) = mails(&house, &store).await.remove(0);
+    let late = said["link"]
+        .as_str()
+        .unwrap()
+        .rsplit('/')
+        .next()
+        .unwrap()
+        .to_owned();
+    house.clock.advance(Duration::from_secs(3_601));
+    assert_eq!(class(choose(&late, "a third horse").await), Class::Gone);
+}
+
+pub(crate) async fn the_mail_of_an_invite_carries_its_token(store: Store) {
+    let house = house(&store);
+    house.app("acme").await;
+    house.role("acme", "member", &["billing:read"]).await;
+    let new = NewInvite {
+        email: Some("bo@example.org".to_owned()),
+        role: Some("member".to_owned()),
+        send_email: true,
+        ..NewInvite::default()
+    };
+    let made = house
+        .tenants
+        .create_invite(&Caller::System, "acme", new)
+        .await
+        .unwrap();
+    let (_, said) = mails(&house, &store).await.remove(0);
+    assert_eq!(said["link"], made.invite_url.as_str());
+    assert_eq!(said["roles"], serde_json::json!(["member"]));
 }
 
 pub(crate) async fn an_invite_is_used_once_by_fifty_at_two_instances(store: Store) {

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
-use heimdall_types::{Email, InviteId, Notice, NoticeId, Page, PageRequest};
-use serde_json::json;
+use heimdall_token::crypto;
+use heimdall_types::{Actor, Email, InviteId, Notice, NoticeId, Page, PageRequest};
+use serde_json::{Value, json};
 
 use crate::caller::Caller;
 use crate::change::{Change, Transition};
@@ -51,11 +52,14 @@ impl Tenants {
         let roles = named(&entered.model, "role", &names)?;
         entered.may_grant(patterns_in(&entered.model, &roles))?;
         let now = self.now();
-        let (token, token_hash) = self.inner.secrets.new_invite_token(self.rng());
+        let id = InviteId::generate(now, self.rng());
+        let nonce = crypto::random_token(self.rng(), 32);
+        let token = self.inner.secrets.invite_token(&id, &nonce);
         let invite = Invite {
             app_id: entered.id().clone(),
-            id: InviteId::generate(now, self.rng()),
-            token_hash,
+            id,
+            token_hash: self.inner.secrets.invite_hash(&token),
+            nonce,
             email,
             roles,
             max_uses,
@@ -186,12 +190,14 @@ impl Tenants {
             usable(&stored, now)?;
             // The new token is handed to the caller, so this hands out the roles once more.
             entered.may_grant(patterns_in(&entered.model, &stored.roles))?;
-            let (token, token_hash) = self.inner.secrets.new_invite_token(self.rng());
+            let nonce = crypto::random_token(self.rng(), 32);
+            let token = self.inner.secrets.invite_token(&stored.id, &nonce);
             let renewed = self
                 .put_invite(
                     caller,
                     Invite {
-                        token_hash,
+                        token_hash: self.inner.secrets.invite_hash(&token),
+                        nonce,
                         ..stored
                     },
                     "invite.resent",
@@ -395,6 +401,45 @@ impl Tenants {
             version: invite.version + 1,
             ..invite
         })
+    }
+
+    /// What the mail of an invite says; `None` once it is over, or was made by a release whose tokens cannot be made
+    /// again.
+    pub(crate) async fn invite_particulars(
+        &self,
+        notice: &Notice,
+    ) -> Result<Option<Value>, TenantError> {
+        let id = notice.data.get("invite_id").and_then(Value::as_str);
+        let id: Option<InviteId> = id.and_then(|id| id.parse().ok());
+        let (Some(app), Some(id)) = (&notice.app_id, id) else {
+            return Ok(None);
+        };
+        let invite = self.ports().invites.invite(app, &id).await?;
+        let now = self.now();
+        let good = |invite: &Invite| !invite.nonce.is_empty() && usable(invite, now).is_ok();
+        let Some(invite) = invite.filter(good) else {
+            return Ok(None);
+        };
+        let Some(model) = self.model(AppKey::Id(app)).await? else {
+            return Ok(None);
+        };
+        let inviter = match &invite.created_by {
+            Actor::User { id } => {
+                let id = id.parse().map_err(|_| TenantError::NotFound)?;
+                let user = self.ports().directory.user(app, &id).await?;
+                user.map(|user| user.display_name)
+            }
+            _ => None,
+        };
+        let token = self.inner.secrets.invite_token(&invite.id, &invite.nonce);
+        Ok(Some(json!({
+            "recipient": notice.recipient,
+            "app_name": model.app.display_name,
+            "inviter": inviter.unwrap_or_else(|| model.app.display_name.clone()),
+            "roles": view::role_names(&model, &invite.roles),
+            "expires_at": invite.expires_at.to_rfc3339(),
+            "link": format!("{}{token}", self.inner.settings.invite_base),
+        })))
     }
 
     fn invite_notice(&self, invite: &Invite, recipient: &Email) -> Notice {

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use heimdall_token::crypto;
-use heimdall_types::{AppId, Email, Page, PageRequest, SessionId, UserId};
+use heimdall_types::{AppId, Email, Page, PageRequest, SessionId};
 use serde_json::json;
 
 use crate::authority::Model;
@@ -14,13 +14,13 @@ use crate::password::{Failures, MAX_PASSWORD_BYTES};
 use crate::ports::Verdict;
 use crate::tenants::issue::Shape;
 use crate::tenants::tokens::answer;
-use crate::tenants::{Tenants, again};
+use crate::tenants::{Authenticated, LoggedIn, Tenants, again};
 use crate::view::{self, SessionView, TokenAnswer};
 
 const MAX_USER_AGENT: usize = 200;
 
 impl Tenants {
-    /// A login by password.
+    /// A login by password; a user with a second factor is asked for it, see [`Tenants::finish_login`].
     ///
     /// Unknown account, wrong password, no password and suspended account look and last the same.
     ///
@@ -31,14 +31,19 @@ impl Tenants {
         app: &str,
         login: Login,
         user_agent: Option<&str>,
-    ) -> Result<TokenAnswer, TenantError> {
+    ) -> Result<LoggedIn, TenantError> {
         let model = self.model_of(app).await?.ok_or(TenantError::NotFound)?;
         let user = self.check_login(&model, login).await?;
+        if let Some(step) = self.ask_second(&model, &user).await? {
+            return Ok(LoggedIn::SecondStep(Box::new(step)));
+        }
         self.open_session(&model, &user, user_agent, &Caller::Anonymous)
             .await
+            .map(LoggedIn::Done)
     }
 
-    /// As [`Tenants::login`], but only says who it is: for pages and HTTP Basic, which keep their own session.
+    /// As [`Tenants::login`], but only says who it is: for pages and HTTP Basic, which keep their own session. See
+    /// [`Tenants::finish_authentication`].
     ///
     /// # Errors
     /// As [`Tenants::login`].
@@ -46,13 +51,20 @@ impl Tenants {
         &self,
         app: &str,
         login: Login,
-    ) -> Result<(AppId, UserId), TenantError> {
+    ) -> Result<Authenticated, TenantError> {
         let model = self.model_of(app).await?.ok_or(TenantError::NotFound)?;
         let user = self.check_login(&model, login).await?;
-        Ok((model.app.id.clone(), user.id))
+        Ok(match self.ask_second(&model, &user).await? {
+            Some(step) => Authenticated::SecondStep(Box::new(step)),
+            None => Authenticated::Done(model.app.id.clone(), user.id),
+        })
     }
 
-    async fn check_login(&self, model: &Model, login: Login) -> Result<User, TenantError> {
+    pub(crate) async fn check_login(
+        &self,
+        model: &Model,
+        login: Login,
+    ) -> Result<User, TenantError> {
         let policy = &model.app.settings.lockout;
         let window = Duration::from_secs(policy.seconds.into());
         let account = account(&model.app.id, &login.email);
@@ -284,13 +296,13 @@ impl Tenants {
 }
 
 // Whatever is typed, known or not, counts alike; the address' canonical form is lower case.
-fn account(app: &AppId, email: &str) -> String {
+pub(crate) fn account(app: &AppId, email: &str) -> String {
     crypto::hex(&crypto::sha256(
         format!("{app}\n{}", email.to_ascii_lowercase()).as_bytes(),
     ))
 }
 
-fn no_person() -> TenantError {
+pub(crate) fn no_person() -> TenantError {
     TenantError::Forbidden {
         missing: vec!["a user's token".to_owned()],
     }

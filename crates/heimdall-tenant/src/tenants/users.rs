@@ -161,18 +161,26 @@ impl Tenants {
             Some(password) => Some(self.ports().passwords.hash(password).await?),
             None => None,
         };
-        self.change_user(caller, &entered, &id, "user.updated", expected, |user| {
-            if let Some(display_name) = &patch.display_name {
-                user.display_name.clone_from(display_name);
-            }
-            if let Some(email) = &email {
-                user.email.clone_from(email);
-            }
-            if let Some(password) = &password {
-                user.password = Some(password.clone());
-            }
-            Ok(password.is_some())
-        })
+        self.change_user(
+            caller,
+            &entered,
+            &id,
+            "user.updated",
+            expected,
+            Transition::default(),
+            |user| {
+                if let Some(display_name) = &patch.display_name {
+                    user.display_name.clone_from(display_name);
+                }
+                if let Some(email) = &email {
+                    user.email.clone_from(email);
+                }
+                if let Some(password) = &password {
+                    user.password = Some(password.clone());
+                }
+                Ok(password.is_some())
+            },
+        )
         .await
     }
 
@@ -193,6 +201,7 @@ impl Tenants {
             &user_id(user)?,
             "user.suspended",
             None,
+            Transition::default(),
             |user| match user.state {
                 UserState::Deactivated => Err(TenantError::State("the user is deactivated")),
                 _ => {
@@ -217,10 +226,18 @@ impl Tenants {
         let entered = self.enter(caller, app, "users:write").await?;
         let id = user_id(user)?;
         self.must_outrank(&entered, &id).await?;
-        self.change_user(caller, &entered, &id, "user.reactivated", None, |user| {
-            user.state = UserState::Active;
-            Ok(false)
-        })
+        self.change_user(
+            caller,
+            &entered,
+            &id,
+            "user.reactivated",
+            None,
+            Transition::default(),
+            |user| {
+                user.state = UserState::Active;
+                Ok(false)
+            },
+        )
         .await
     }
 
@@ -248,6 +265,7 @@ impl Tenants {
             &id,
             "user.deactivated",
             expected,
+            Transition::default(),
             |user| {
                 user.state = UserState::Deactivated;
                 Ok(true)
@@ -309,9 +327,15 @@ impl Tenants {
             self.enter(caller, app, "users:write").await?
         };
         let id = user_id(user)?;
-        let done = self.change_user(caller, &entered, &id, "user.sessions_revoked", None, |_| {
-            Ok(true)
-        });
+        let done = self.change_user(
+            caller,
+            &entered,
+            &id,
+            "user.sessions_revoked",
+            None,
+            Transition::default(),
+            |_| Ok(true),
+        );
         done.await.map(|_| ())
     }
 
@@ -414,7 +438,11 @@ impl Tenants {
     }
 
     /// A login as somebody is a way to get all that he holds.
-    async fn must_outrank(&self, entered: &Entered, user: &UserId) -> Result<(), TenantError> {
+    pub(super) async fn must_outrank(
+        &self,
+        entered: &Entered,
+        user: &UserId,
+    ) -> Result<(), TenantError> {
         if entered.held.is_none() {
             return Ok(());
         }
@@ -469,21 +497,34 @@ impl Tenants {
             return Err(TenantError::invalid("present_password", "is wrong"));
         }
         let password = self.ports().passwords.hash(new).await?;
-        let done = self.change_user(caller, &entered, &id, "user.updated", None, |user| {
-            user.password = Some(password.clone());
-            Ok(true)
-        });
+        let done = self.change_user(
+            caller,
+            &entered,
+            &id,
+            "user.updated",
+            None,
+            Transition::default(),
+            |user| {
+                user.password = Some(password.clone());
+                Ok(true)
+            },
+        );
         done.await.map(|_| ())
     }
 
-    // `change` says whether the user's sessions and tokens end with it.
-    async fn change_user(
+    /// Changes a user, beside whatever `with` holds already; `change` says whether its sessions and tokens end.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what is changed, by whom, under which name and condition: each caller says all of it"
+    )]
+    pub(super) async fn change_user(
         &self,
         caller: &Caller,
         entered: &Entered,
         id: &UserId,
         action: &str,
         expected: Option<i64>,
+        with: Transition,
         change: impl Fn(&mut User) -> Result<bool, TenantError>,
     ) -> Result<UserView, TenantError> {
         again!({
@@ -499,7 +540,7 @@ impl Tenants {
             let mut user = before.clone();
             let ends = change(&mut user)?;
             user.updated_at = now;
-            let mut transition = Transition::default();
+            let mut transition = with.clone();
             if ends {
                 user.tokens_after = now;
                 transition = transition.with(Change::RevokeSessions {
@@ -517,7 +558,7 @@ impl Tenants {
                 transition = self.guard_holder(transition, &model, id).await?;
             }
             transition = transition.with(Change::User(Box::new(user.clone())));
-            // `user.suspended` and `user.sessions_revoked` are no types of the feed.
+            // These are no types of the feed.
             transition.journal.audit.push(self.audit(
                 Some(app),
                 caller,
@@ -526,7 +567,7 @@ impl Tenants {
                 data.clone(),
             ));
             let kind = match action {
-                "user.suspended" => "user.updated",
+                "user.suspended" | "user.password_reset" => "user.updated",
                 "user.sessions_revoked" => "session.revoked",
                 other => other,
             };
