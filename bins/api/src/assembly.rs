@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use heimdall_server::Pages;
 use heimdall_store::Store;
 use heimdall_tenant::ports::Passwords;
 use heimdall_tenant::settings::passkey_origin;
@@ -28,6 +29,8 @@ pub struct Options {
     pub allow_private_webhooks: bool,
     /// The way to addresses that tenants choose (`jwks_uri`); without it such clients cannot authenticate.
     pub outward: Option<Outward>,
+    /// Pages with an operator's templates and languages; the embedded ones when absent.
+    pub pages: Option<Pages>,
     /// Nothing is written: signing keys stay as they are, whatever is due.
     pub look_only: bool,
     /// The life of signing keys.
@@ -43,6 +46,7 @@ impl Options {
             portal_host: None,
             allow_private_webhooks: false,
             outward: None,
+            pages: None,
             look_only: false,
             keys: KeyRingSettings::default(),
         }
@@ -131,9 +135,11 @@ pub async fn assemble(outside: Outside, options: Options) -> Result<Deps, KeyRin
         base_url: options.base_url,
         prefix: options.prefix,
         replays: Default::default(),
-        pages: crate::console::pages(None)
-            .inspect_err(|error| tracing::error!(%error, "the console is off"))
-            .ok(),
+        pages: options.pages.or_else(|| {
+            crate::console::pages(None)
+                .inspect_err(|error| tracing::error!(%error, "the console is off"))
+                .ok()
+        }),
     })
 }
 

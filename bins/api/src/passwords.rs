@@ -106,7 +106,8 @@ fn verify(hasher: &Hasher, password: &str, stored: &PasswordHash) -> Verdict {
     if right {
         Verdict::RightButOld
     } else {
-        Verdict::Wrong
+        // A cheap hash of another system must not answer sooner than an account that does not exist.
+        hasher.verify(password, None)
     }
 }
 

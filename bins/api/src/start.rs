@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use heimdall_server::config::ConfigError;
 use heimdall_server::program::Program;
-use heimdall_server::{Running, Server, Sources, SystemClock, bind};
+use heimdall_server::{Pages, PagesError, Running, Server, Sources, SystemClock, bind};
 use heimdall_store::{OpenError, RootLockError};
 use heimdall_tenant::Hasher;
 use heimdall_token::{KeyRingError, RootKeyError, SystemRng};
@@ -42,6 +42,9 @@ pub enum StartError {
     /// The certificates that we trust cannot be read.
     #[error("tls: {0}")]
     Tls(#[from] TlsSetupError),
+    /// A page or a language of the operator's folder is wrong.
+    #[error("api.pages: {0}")]
+    Pages(#[from] PagesError),
     /// The listener cannot be started.
     #[error("listener: {0}")]
     Listen(#[from] io::Error),
@@ -52,6 +55,7 @@ pub enum StartError {
 pub struct Service {
     running: Running,
     workers: Workers,
+    pages: Pages,
 }
 
 impl Program for Service {
@@ -69,6 +73,7 @@ impl Program for Service {
     }
 
     fn reload(&self, settings: &Settings) -> Result<(), Box<dyn Error>> {
+        self.pages.reload()?;
         self.running.reload(&settings.limits);
         Ok(())
     }
@@ -95,7 +100,9 @@ pub async fn start(settings: &Settings) -> Result<Service, StartError> {
     let api = &settings.api;
     let listener = bind(api.listen)?;
     let outward = outward(settings.webhooks.allow_private, settings.resolver)?;
+    let pages = crate::console::pages(api.pages.clone())?;
     let options = Options {
+        pages: Some(pages.clone()),
         outward: Some(outward.clone()),
         prefix: api.prefix.clone(),
         portal_host: api.portal_host.clone(),
@@ -120,5 +127,9 @@ pub async fn start(settings: &Settings) -> Result<Service, StartError> {
     );
     let workers = Workers::start(&deps, Some(Arc::new(WebhookPoster::from(outward))));
     let running = Server::listen(listener, &api.listener(), edge, crate::app(deps))?;
-    Ok(Service { running, workers })
+    Ok(Service {
+        running,
+        workers,
+        pages,
+    })
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
+use arc_swap::ArcSwap;
 use minijinja::value::Kwargs;
 use minijinja::{AutoEscape, Environment, State, UndefinedBehavior, Value};
 use thiserror::Error;
@@ -48,9 +49,17 @@ pub enum PagesError {
 ///
 /// In templates: `t("key", name=value)` is a message in the page's language, `asset("heimdall.css")` the address of
 /// an embedded file, `lang` the language. A name that was not given is an error, so a page never shows a gap.
+///
+/// Clones share what [`Pages::reload`] reads anew.
 #[derive(Clone)]
 pub struct Pages {
-    templates: Arc<Environment<'static>>,
+    read: Arc<ArcSwap<Read>>,
+    source: Arc<PagesBuilder>,
+}
+
+/// Everything as it was read at one moment: one answer sees one state.
+struct Read {
+    templates: Environment<'static>,
     messages: Arc<Messages>,
     default_language: Arc<str>,
 }
@@ -58,7 +67,7 @@ pub struct Pages {
 impl fmt::Debug for Pages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pages")
-            .field("languages", &self.messages.keys())
+            .field("languages", &self.read.load().messages.keys())
             .finish_non_exhaustive()
     }
 }
@@ -98,13 +107,21 @@ impl PagesBuilder {
     /// # Errors
     /// A template or a message file that is wrong or cannot be read.
     pub fn build(self) -> Result<Pages, PagesError> {
+        let read = self.read()?;
+        Ok(Pages {
+            read: Arc::new(ArcSwap::from_pointee(read)),
+            source: Arc::new(self),
+        })
+    }
+
+    fn read(&self) -> Result<Read, PagesError> {
         let default_language: Arc<str> = self
             .messages
             .first()
             .map_or("en", |(language, _)| language)
             .into();
-        let mut texts = self.templates;
-        let mut files = self.messages;
+        let mut texts = self.templates.clone();
+        let mut files = self.messages.clone();
         if let Some(folder) = &self.folder {
             texts.extend(files_of(&folder.join("templates"))?);
             let own = files_of(&folder.join("messages"))?;
@@ -116,8 +133,8 @@ impl PagesBuilder {
         }
         let messages = Arc::new(parse_messages(files)?);
         let templates = environment(texts, &messages, &default_language)?;
-        Ok(Pages {
-            templates: Arc::new(templates),
+        Ok(Read {
+            templates,
             messages,
             default_language,
         })
@@ -241,6 +258,15 @@ impl Pages {
         PagesBuilder::default()
     }
 
+    /// Reads the operator's folder again.
+    ///
+    /// # Errors
+    /// As [`PagesBuilder::build`]; what was read before stays in use.
+    pub fn reload(&self) -> Result<(), PagesError> {
+        self.read.store(Arc::new(self.source.read()?));
+        Ok(())
+    }
+
     /// The language of ours that the browser likes best (`Accept-Language`), else the default.
     pub fn language(&self, request: &HttpRequest) -> String {
         let wanted = request
@@ -253,6 +279,7 @@ impl Pages {
 
     /// As [`Pages::language`], from the header's text or a stored preference such as `de-AT`.
     pub fn best_language(&self, wanted: &str) -> String {
+        let read = self.read.load();
         let mut ranked: Vec<(f32, &str)> = wanted
             .split(',')
             .take(16)
@@ -260,12 +287,12 @@ impl Pages {
                 let (tag, q) = part.split_once(';').unwrap_or((part, "q=1"));
                 let q = q.trim().strip_prefix("q=")?.parse::<f32>().ok()?;
                 let primary = tag.trim().split('-').next()?;
-                (q > 0.0 && self.messages.contains_key(primary)).then_some((q, primary))
+                (q > 0.0 && read.messages.contains_key(primary)).then_some((q, primary))
             })
             .collect();
         ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
         ranked.first().map_or_else(
-            || self.default_language.to_string(),
+            || read.default_language.to_string(),
             |(_, primary)| (*primary).to_owned(),
         )
     }
@@ -273,10 +300,11 @@ impl Pages {
     /// A message in `language` with these values; the key itself where there is no such message, so that a missing
     /// translation is seen and not hidden.
     pub fn message(&self, language: &str, key: &str, values: &[(&str, &str)]) -> String {
-        let known = [language, &self.default_language];
+        let read = self.read.load();
+        let known = [language, &read.default_language];
         let text = known
             .iter()
-            .find_map(|l| self.messages.get(*l)?.get(key))
+            .find_map(|l| read.messages.get(*l)?.get(key))
             .map_or(key, String::as_str);
         values.iter().fold(text.to_owned(), |text, (name, value)| {
             text.replacen(&format!("{{{name}}}"), value, 1)
@@ -295,7 +323,8 @@ impl Pages {
     ) -> Result<String, minijinja::Error> {
         let base = minijinja::context! { lang => language };
         let given = Value::from(minijinja::value::Serde(context));
-        self.templates
+        let read = self.read.load();
+        read.templates
             .get_template(name)?
             .render(minijinja::context! { ..given, ..base })
     }
@@ -344,6 +373,30 @@ mod tests {
             .messages("de", "hello: Hallo {name}")
             .build()
             .unwrap()
+    }
+
+    #[test]
+    fn a_folder_is_read_again_and_a_broken_one_leaves_what_was() {
+        let folder = std::env::temp_dir().join(format!("heimdall-pages-{}", std::process::id()));
+        let templates = folder.join("templates");
+        std::fs::create_dir_all(&templates).unwrap();
+        let pages = Pages::builder()
+            .template("mail.txt", "ours")
+            .messages("en", "{}")
+            .folder(Some(folder.clone()))
+            .build()
+            .unwrap();
+        let shown = || pages.clone().render("mail.txt", "en", ()).unwrap();
+        assert_eq!(shown(), "ours");
+        std::fs::write(templates.join("mail.txt"), "theirs").unwrap();
+        pages.reload().unwrap();
+        assert_eq!(shown(), "theirs");
+        std::fs::write(templates.join("mail.txt"), "{% if %}").unwrap();
+        assert!(
+            matches!(pages.reload(), Err(PagesError::Template { name, .. }) if name == "mail.txt")
+        );
+        assert_eq!(shown(), "theirs");
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

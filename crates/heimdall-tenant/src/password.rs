@@ -51,7 +51,7 @@ impl Hasher {
     pub fn hash(&self, password: &str, rng: &dyn Rng) -> Result<PasswordHash, TenantError> {
         let mut salt = [0u8; SALT_BYTES];
         rng.fill(&mut salt);
-        let hash = self.derive(password, &salt, self.memory_kib, self.passes, self.lanes)?;
+        let hash = derive(password, &self.parameters(&salt))?;
         let (m, t, p) = (self.memory_kib, self.passes, self.lanes);
         Ok(PasswordHash(format!(
             "$argon2id$v=19$m={m},t={t},p={p}${}${}",
@@ -64,26 +64,16 @@ impl Hasher {
     /// account answers as late as a known one.
     pub fn verify(&self, password: &str, stored: Option<&PasswordHash>) -> Verdict {
         let Some(parsed) = stored.and_then(|stored| Stored::parse(&stored.0)) else {
-            let _ = self.derive(
-                password,
-                &[0u8; SALT_BYTES],
-                self.memory_kib,
-                self.passes,
-                self.lanes,
-            );
+            let _ = derive(password, &self.parameters(&[0u8; SALT_BYTES]));
             return Verdict::Wrong;
         };
-        match self.derive(
-            password,
-            &parsed.salt,
-            parsed.memory_kib,
-            parsed.passes,
-            parsed.lanes,
-        ) {
+        match derive(password, &parsed) {
             Ok(hash) if crypto::constant_time_eq(&hash, &parsed.hash) => {
-                let present = (parsed.memory_kib, parsed.passes, parsed.lanes)
-                    == (self.memory_kib, self.passes, self.lanes);
-                if present {
+                let present = Stored {
+                    hash: parsed.hash.clone(),
+                    ..self.parameters(&parsed.salt)
+                };
+                if parsed == present && parsed.hash.len() == HASH_BYTES {
                     Verdict::Right
                 } else {
                     Verdict::RightButOld
@@ -93,35 +83,42 @@ impl Hasher {
         }
     }
 
-    fn derive(
-        &self,
-        password: &str,
-        salt: &[u8],
-        memory: u32,
-        passes: u32,
-        lanes: u32,
-    ) -> Result<[u8; HASH_BYTES], TenantError> {
-        let failed = |_| {
-            TenantError::Fault(heimdall_types::Fault::Corrupt(
-                "argon2 parameters".to_owned(),
-            ))
-        };
-        let params = Params::new(memory, passes, lanes, Some(HASH_BYTES)).map_err(failed)?;
-        let mut out = [0u8; HASH_BYTES];
-        let mut blocks = Vec::with_capacity(params.block_count().max(GIVEN_BACK));
-        blocks.resize(params.block_count(), Block::default());
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into_with_memory(password.as_bytes(), salt, &mut out, &mut blocks)
-            .map_err(failed)?;
-        Ok(out)
+    fn parameters(&self, salt: &[u8]) -> Stored {
+        Stored {
+            algorithm: Algorithm::Argon2id,
+            memory_kib: self.memory_kib,
+            passes: self.passes,
+            lanes: self.lanes,
+            salt: salt.to_vec(),
+            hash: vec![0; HASH_BYTES],
+        }
     }
+}
+
+fn derive(password: &str, with: &Stored) -> Result<Vec<u8>, TenantError> {
+    let failed = |_| {
+        TenantError::Fault(heimdall_types::Fault::Corrupt(
+            "argon2 parameters".to_owned(),
+        ))
+    };
+    let mut out = vec![0u8; with.hash.len()];
+    let params =
+        Params::new(with.memory_kib, with.passes, with.lanes, Some(out.len())).map_err(failed)?;
+    let mut blocks = Vec::with_capacity(params.block_count().max(GIVEN_BACK));
+    blocks.resize(params.block_count(), Block::default());
+    Argon2::new(with.algorithm, Version::V0x13, params)
+        .hash_password_into_with_memory(password.as_bytes(), &with.salt, &mut out, &mut blocks)
+        .map_err(failed)?;
+    Ok(out)
 }
 
 /// Blocks of 1 KiB that are asked for at least, though not touched. The allocator of glibc keeps what is smaller than
 /// 32 MiB once it was freed, for each thread that ever checked a password; larger pieces go back to the system at once.
 const GIVEN_BACK: usize = 33 * 1024;
 
+#[derive(PartialEq, Eq)]
 struct Stored {
+    algorithm: Algorithm,
     memory_kib: u32,
     passes: u32,
     lanes: u32,
@@ -135,7 +132,16 @@ impl Stored {
     const MAX_PASSES: u32 = 16;
 
     fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.strip_prefix("$argon2id$v=19$")?.split('$');
+        let mut parts = text.strip_prefix('$')?.split('$');
+        let algorithm = match parts.next()? {
+            "argon2id" => Algorithm::Argon2id,
+            "argon2i" => Algorithm::Argon2i,
+            "argon2d" => Algorithm::Argon2d,
+            _ => return None,
+        };
+        if parts.next()? != "v=19" {
+            return None;
+        }
         let (mut memory_kib, mut passes, mut lanes) = (None, None, None);
         for pair in parts.next()?.split(',') {
             match pair.split_once('=')? {
@@ -148,6 +154,7 @@ impl Stored {
         let salt = from_unpadded(parts.next()?)?;
         let hash = from_unpadded(parts.next()?)?;
         let stored = Self {
+            algorithm,
             memory_kib: memory_kib?,
             passes: passes?,
             lanes: lanes?,
@@ -157,7 +164,9 @@ impl Stored {
         let bounded = stored.memory_kib <= Self::MAX_MEMORY_KIB
             && stored.passes <= Self::MAX_PASSES
             && stored.lanes <= 16;
-        (bounded && stored.hash.len() == HASH_BYTES && parts.next().is_none()).then_some(stored)
+        // RFC 9106 §3.1: a tag under 16 bytes is too easily met, a salt under 8 is none.
+        let sound = (16..=64).contains(&stored.hash.len()) && (8..=64).contains(&stored.salt.len());
+        (bounded && sound && parts.next().is_none()).then_some(stored)
     }
 }
 
@@ -170,7 +179,7 @@ fn from_unpadded(text: &str) -> Option<Vec<u8>> {
     crypto::from_base64(format!("{text}{}", "=".repeat(padding)))
 }
 
-/// Whether a hash of another system may be stored: argon2id, bcrypt, scrypt or pbkdf2 with SHA-2, at costs that one
+/// Whether a hash of another system may be stored: argon2, bcrypt, scrypt or pbkdf2 with SHA-2, at costs that one
 /// login may ask for.
 pub fn importable(hash: &str) -> bool {
     let mut parts = hash.split('$').skip(1);
@@ -188,7 +197,7 @@ pub fn importable(hash: &str) -> bool {
     let plain = hash.len() <= 512 && hash.is_ascii();
     plain
         && match kind {
-            "argon2id" => Stored::parse(hash).is_some(),
+            "argon2id" | "argon2i" | "argon2d" => Stored::parse(hash).is_some(),
             "2a" | "2b" | "2y" => {
                 hash.len() == 60
                     && costs
@@ -294,6 +303,8 @@ mod tests {
             "",
             "$argon2id$v=19$m=99999999,t=1,p=1$AAAA$AAAA",
             "$argon2i$v=19$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AA",
+            "$argon2i$v=16$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA",
+            "$argon2id$v=19$m=8,t=999,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA",
             "plain",
         ] {
             assert!(!importable(bad), "{bad}");
@@ -315,6 +326,19 @@ mod tests {
         ] {
             assert!(importable(good), "{good}");
         }
+    }
+
+    #[test]
+    fn an_imported_argon2i_hash_holds_and_is_old() {
+        // The reference implementation's `argon2 somesalt -i -t 2 -m 16 -p 1`, password `password`.
+        let hash = PasswordHash(
+            "$argon2i$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA"
+                .to_owned(),
+        );
+        assert!(importable(&hash.0));
+        let hasher = Hasher::weak();
+        assert_eq!(hasher.verify("password", Some(&hash)), Verdict::RightButOld);
+        assert_eq!(hasher.verify("passwore", Some(&hash)), Verdict::Wrong);
     }
 
     #[test]
