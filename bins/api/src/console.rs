@@ -48,7 +48,7 @@ macro_rules! embedded {
 ///
 /// # Errors
 /// A page of the folder that is wrong.
-pub(crate) fn pages(folder: Option<PathBuf>) -> Result<Pages, PagesError> {
+pub fn pages(folder: Option<PathBuf>) -> Result<Pages, PagesError> {
     embedded!(
         Pages::builder(),
         "admin-keys.html",

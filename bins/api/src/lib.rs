@@ -27,6 +27,7 @@ use actix_web::web;
 use heimdall_server::{Edge, LimitSettings, Limits, Redaction, Sources, assets};
 
 pub use assembly::{KeysAtRest, Options, Outside, assemble};
+pub use console::pages;
 pub use deps::{Deps, Ring};
 pub use foundation::{Foundation, root_key};
 pub use health::database_checks;

@@ -24,6 +24,7 @@ pub(super) struct Services {
     echo: Running,
     proxy: heimdall_proxy::Running,
     api_workers: heimdall_api::Workers,
+    pages: heimdall_server::Pages,
     approvals_workers: heimdall_approvals::Workers,
     home: PathBuf,
     mail_dir: PathBuf,
@@ -59,7 +60,9 @@ impl Services {
         let outward =
             heimdall_api::config::outward(settings.webhooks.allow_private, settings.resolver)?;
         let portal_host = settings.api.portal_host.clone();
+        let pages = heimdall_api::pages(settings.api.pages.clone())?;
         let options = Options {
+            pages: Some(pages.clone()),
             outward: Some(outward.clone()),
             prefix: settings.api.prefix.clone(),
             portal_host: portal_host.or_else(|| Some(approvals_url.clone())),
@@ -174,6 +177,7 @@ impl Services {
             echo,
             proxy,
             api_workers,
+            pages,
             approvals_workers,
             home,
             mail_dir,
@@ -209,6 +213,7 @@ impl Services {
             proxy::write_section(&self.home, section)?;
         }
         self.proxy.reload().await?;
+        self.pages.reload()?;
         self.api.reload(&settings.limits);
         self.approvals.reload(&settings.limits);
         Ok(())
