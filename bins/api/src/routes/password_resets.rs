@@ -9,6 +9,7 @@ use crate::answer::done;
 use crate::deps::Deps;
 use crate::refusal::problem;
 use crate::routes::{Answer, With};
+use crate::who::Perhaps;
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
@@ -21,10 +22,12 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
 async fn ask(
     deps: With,
     edge: web::Data<Edge>,
+    who: Perhaps,
     request: HttpRequest,
     app: web::Path<String>,
     body: Json<ResetQuestion>,
 ) -> Answer {
+    deps.tenants.belongs(&who.0, &app).map_err(problem)?;
     let account = format!("{app}/reset/{}", body.0.email.to_ascii_lowercase());
     edge.counters().login(edge.source_of(&request), &account)?;
     // An App that is absent is no secret, and its answer must not wait for a mail either.
@@ -49,10 +52,12 @@ pub(crate) fn send_later(deps: &web::Data<Deps>, app: String, email: String) {
 async fn confirm(
     deps: With,
     edge: web::Data<Edge>,
+    who: Perhaps,
     request: HttpRequest,
     app: web::Path<String>,
     body: Json<ResetPassword>,
 ) -> Answer {
+    deps.tenants.belongs(&who.0, &app).map_err(problem)?;
     let account = format!("{app}/reset/{}", body.0.token.expose());
     edge.counters().login(edge.source_of(&request), &account)?;
     deps.tenants

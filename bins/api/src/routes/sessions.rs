@@ -61,10 +61,12 @@ fn mfa_required(step: SecondStep) -> Problem {
 async fn second_step(
     deps: With,
     edge: web::Data<Edge>,
+    who: Perhaps,
     request: HttpRequest,
     app: web::Path<String>,
     body: Json<SecondProof>,
 ) -> Answer {
+    deps.tenants.belongs(&who.0, &app).map_err(problem)?;
     edge.counters()
         .login(edge.source_of(&request), body.0.mfa_token.expose())?;
     let tokens = deps

@@ -825,11 +825,11 @@ fn base32(text: &str) -> Vec<u8> {
         .chars()
         .flat_map(|c| {
             let value = letters.find(c).unwrap();
-            (0..5).rev().map(move |bit| value >> bit & 1)
+            (0..5).rev().map(move |bit| (value >> bit) & 1)
         })
         .collect();
     bits.chunks_exact(8)
-        .map(|byte| byte.iter().fold(0, |n, bit| n << 1 | *bit as u8))
+        .map(|byte| byte.iter().fold(0, |n, bit| (n << 1) | *bit as u8))
         .collect()
 }
 
