@@ -386,7 +386,12 @@ mod tests {
             .folder(Some(folder.clone()))
             .build()
             .unwrap();
-        let shown = || pages.clone().render("mail.txt", "en", serde_json::json!({})).unwrap();
+        let shown = || {
+            pages
+                .clone()
+                .render("mail.txt", "en", serde_json::json!({}))
+                .unwrap()
+        };
         assert_eq!(shown(), "ours");
         std::fs::write(templates.join("mail.txt"), "theirs").unwrap();
         pages.reload().unwrap();
