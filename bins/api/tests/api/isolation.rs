@@ -95,6 +95,23 @@ async fn a_token_of_another_tenant_gets_the_answer_of_an_absent_one() {
             (_, "/apps/{app}/credentials") => json!({"name": "x"}),
             (_, "/apps/{app}/webhooks") => json!({"url": "https://example.org/"}),
             (_, "/apps/{app}/roles/{role}/permissions") => json!({"permissions": []}),
+            (_, "/apps/{app}/sessions/mfa") => json!({"mfa_token": "x", "code": "123456"}),
+            (_, "/apps/{app}/me/password") => {
+                json!({"present_password": "correct horse", "password": "another horse"})
+            }
+            (_, "/apps/{app}/me/factors/totp/confirm") => json!({"code": "123456"}),
+            (_, "/apps/{app}/me/factors/passkeys") => json!({
+                "name": "x", "passkey_token": "x",
+                "passkey": {
+                    "id": "x", "type": "public-key",
+                    "response": {"clientDataJSON": "x", "attestationObject": "x"},
+                },
+            }),
+            (_, path) if path.contains("/me/factors/") => json!({"password": "correct horse"}),
+            (_, "/apps/{app}/password-resets") => json!({"email": "root@example.org"}),
+            (_, "/apps/{app}/password-resets/confirm") => {
+                json!({"token": "x", "password": "another horse"})
+            }
             _ => json!({}),
         };
         let foreign = api
