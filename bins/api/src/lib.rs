@@ -11,6 +11,7 @@ mod deps;
 mod foundation;
 mod health;
 mod idempotent;
+mod once;
 pub mod openapi;
 mod paging;
 mod passwords;
@@ -31,6 +32,7 @@ pub use console::pages;
 pub use deps::{Deps, Ring};
 pub use foundation::{Foundation, root_key};
 pub use health::database_checks;
+pub use idempotent::{CallerOf, Idempotency, scope_of_credential};
 pub use passwords::HashingPool;
 pub use start::{Service, StartError, start};
 pub use workers::Workers;
@@ -39,6 +41,7 @@ pub use workers::Workers;
 pub fn app(deps: Deps) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 'static {
     // Before the closure, which every worker runs: they share the sessions.
     let console = console::Console::new(&deps);
+    let once = once::middleware(&deps);
     move |config| {
         let prefix = deps.prefix.clone();
         let health = health::health(&deps);
@@ -47,7 +50,9 @@ pub fn app(deps: Deps) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 
         health.clone().routes(config);
         assets::routes(config);
         let v1 = web::scope("/v1")
-            .wrap(from_fn(idempotent::once))
+            .wrap(from_fn(move |request, next| {
+                once.clone().once(request, next)
+            }))
             .configure(version_1);
         config.service(
             web::scope(&prefix)

@@ -17,6 +17,8 @@ use heimdall_server::Problem;
 
 use crate::deps::Deps;
 
+pub(crate) use jit::application;
+pub(crate) use key::valid as valid_key;
 pub(crate) use pending::mailed;
 
 /// What a handler gives.

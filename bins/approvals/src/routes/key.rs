@@ -6,8 +6,9 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use heimdall_approval::workflows::{API_KEY_PREFIX, ApiKey, Privilege};
 use heimdall_server::{Authorization, Edge, Problem};
-use heimdall_types::{Actor, AppId};
+use heimdall_types::{Actor, AppId, Secret};
 
+use crate::deps::Deps;
 use crate::refusal::tenant;
 use crate::who::{Who, deps};
 
@@ -32,13 +33,8 @@ impl FromRequest for Key {
                 return Err(Problem::unauthorized("an API key is needed"));
             };
             if token.expose().starts_with(API_KEY_PREFIX) {
-                let edge = request.app_data::<web::Data<Edge>>();
-                let peer = || request.peer_addr().map(|peer| peer.ip());
-                let source = edge.map(|edge| edge.source_of(&request)).or_else(peer);
-                let source =
-                    source.ok_or_else(|| Problem::internal("a request without a source"))?;
-                let key = deps.workflows.api_key(token.expose(), source).await?;
-                return key
+                return valid(&deps, &request, &token)
+                    .await?
                     .map(Self::Api)
                     .ok_or_else(|| Problem::unauthorized("the key is not valid"));
             }
@@ -56,6 +52,19 @@ impl FromRequest for Key {
         }
         .boxed_local()
     }
+}
+
+/// The API key that this token is, if it may be used now and from where the request came.
+pub(crate) async fn valid(
+    deps: &Deps,
+    request: &HttpRequest,
+    token: &Secret,
+) -> Result<Option<ApiKey>, Problem> {
+    let edge = request.app_data::<web::Data<Edge>>();
+    let peer = || request.peer_addr().map(|peer| peer.ip());
+    let source = edge.map(|edge| edge.source_of(request)).or_else(peer);
+    let source = source.ok_or_else(|| Problem::internal("a request without a source"))?;
+    Ok(deps.workflows.api_key(token.expose(), source).await?)
 }
 
 impl Key {
