@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document, made from one table of operations, and a page that lets one try them.
 
 mod operations;
-mod schemas;
+pub mod schemas;
 
 use std::sync::LazyLock;
 
@@ -246,24 +246,26 @@ pub fn text() -> &'static str {
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/openapi.json").route(web::get().to(served)))
-        .service(web::resource("/v1/openapi.json").route(web::get().to(served)))
+        .service(web::resource("/openapi.json").route(web::get().to(own)))
+        .service(web::resource("/v1/openapi.json").route(web::get().to(own)))
         .service(web::resource("/v1/docs").route(web::get().to(page)))
         .service(web::resource("/docs").route(web::get().to(page)))
         .service(web::resource("/docs/try.js").route(web::get().to(script)))
         .service(web::resource("/v1/docs/try.js").route(web::get().to(script)));
 }
 
-async fn served(request: HttpRequest) -> HttpResponse {
+async fn own(request: HttpRequest) -> HttpResponse {
+    served(&request, &TEXT)
+}
+
+/// A document as it is served, with a tag to ask again by.
+pub fn served(request: &HttpRequest, text: &'static str) -> HttpResponse {
     let tag = format!(
         "\"{}\"",
-        heimdall_token::crypto::sha256_hex(TEXT.as_bytes())
+        heimdall_token::crypto::sha256_hex(text.as_bytes())
     );
-    let known = request
-        .headers()
-        .get(header::IF_NONE_MATCH)
-        .and_then(|v| v.to_str().ok());
-    if known == Some(tag.as_str()) {
+    let known = request.headers().get(header::IF_NONE_MATCH);
+    if known.is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         return HttpResponse::NotModified()
             .insert_header((header::ETAG, tag))
             .finish();
@@ -272,17 +274,19 @@ async fn served(request: HttpRequest) -> HttpResponse {
         .insert_header((header::ETAG, tag))
         .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
         .content_type("application/json")
-        .body(TEXT.as_str())
+        .body(text)
 }
 
-async fn page() -> HttpResponse {
+/// The page on which one tries the operations of the `openapi.json` beside it.
+pub async fn page() -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((header::CONTENT_SECURITY_POLICY, PAGE_POLICY))
         .content_type("text/html; charset=utf-8")
         .body(include_str!("../assets/docs.html"))
 }
 
-async fn script() -> HttpResponse {
+/// Its script.
+pub async fn script() -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/javascript; charset=utf-8")
         .insert_header((header::CACHE_CONTROL, "public, max-age=300"))

@@ -15,13 +15,7 @@ pub(crate) fn all() -> Map<String, Value> {
         all.insert((*name).to_owned(), object(fields, false));
     }
     for (name, row) in LISTS {
-        all.insert((*name).to_owned(), json!({
-            "type": "object", "required": ["data", "pagination"],
-            "properties": {
-                "data": { "type": "array", "items": { "$ref": format!("#/components/schemas/{row}") } },
-                "pagination": { "$ref": "#/components/schemas/Pagination" },
-            },
-        }));
+        all.insert((*name).to_owned(), list_of(row));
     }
     all.insert("Problem".to_owned(), problem());
     all.insert(
@@ -37,7 +31,19 @@ pub(crate) fn all() -> Map<String, Value> {
     all
 }
 
-fn object(fields: &[(&str, &str)], closed: bool) -> Value {
+/// A page of a list of `row`.
+pub fn list_of(row: &str) -> Value {
+    json!({
+        "type": "object", "required": ["data", "pagination"],
+        "properties": {
+            "data": { "type": "array", "items": { "$ref": format!("#/components/schemas/{row}") } },
+            "pagination": { "$ref": "#/components/schemas/Pagination" },
+        },
+    })
+}
+
+/// An object of named fields, each with its kind in a word or two; `closed` refuses members of other names.
+pub fn object(fields: &[(&str, &str)], closed: bool) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
     for (name, kind) in fields {
@@ -87,7 +93,8 @@ fn field(kind: &str, input: bool) -> Value {
     }
 }
 
-fn problem() -> Value {
+/// A problem document.
+pub fn problem() -> Value {
     json!({
         "type": "object", "required": ["type", "title", "status", "detail", "error"],
         "properties": {
