@@ -30,6 +30,7 @@ mod approvals;
 pub mod archive;
 mod chronicle;
 mod command;
+mod data_schema;
 mod decide;
 mod definition;
 mod error;
@@ -43,11 +44,13 @@ mod quorum;
 mod refusal;
 /// Portal requests and the grants that follow from them.
 pub mod request;
+pub mod signature;
 mod state;
 pub mod workflows;
 
 pub use approvals::{Approvals, Ask, Decision, TIME_TO_DECIDE, Verdict};
 pub use command::{Action, Ballot, Channel, Command, Delegation, Facts, Intent, Level, Opening};
+pub use data_schema::{DataField, DataSchema, FieldKind};
 pub use decide::{decide, next_due};
 pub use definition::{
     AbstainMode, Approver, CommentRule, CommentRules, Confirmation, Definition, DefinitionError,

@@ -93,6 +93,13 @@ pub trait ApprovalStore: Send + Sync {
     async fn due_approvals(&self, now: Timestamp, limit: u32) -> Result<Vec<Stored>, Fault>;
     /// The next moment at which an approval or a grant changes by itself.
     async fn next_due(&self) -> Result<Option<Timestamp>, Fault>;
+    /// Open approvals that wait for this person and that no portal request is behind, oldest first.
+    async fn waiting(
+        &self,
+        app: &AppId,
+        person: &Person,
+        page: &PageRequest,
+    ) -> Result<Page<ApprovalId>, Fault>;
     /// Applies everything of `transition` in one transaction, or nothing.
     ///
     /// # Errors

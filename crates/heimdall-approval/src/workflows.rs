@@ -1,9 +1,11 @@
 //! Approvals that programs open: definitions, approvals of several steps, votes, and the links that decide them.
 
+mod applications;
 mod books;
 mod jit;
 mod keys;
 mod links;
+mod templates;
 mod view;
 
 use std::sync::Arc;
@@ -16,12 +18,12 @@ use heimdall_types::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub use applications::{Application, ApplicationKey};
 pub use books::{DelegationInput, Group, GroupInput};
-pub use jit::{
-    Application, ApplicationKey, JitRequest, JitTemplate, NewJit, TemplateChange, TemplateKind,
-};
+pub use jit::{JitRequest, NewJit};
 pub use keys::{API_KEY_PREFIX, ApiKey, ApiKeyChange, ApiKeyInput, Privilege};
-pub use links::{Answered, CodeVerdict, Judgement, LinkEntry, Need, Ready};
+pub use links::{Answered, CodeVerdict, Judgement, LinkEntry, Need, Ready, actions};
+pub use templates::{JitTemplate, TemplateChange, TemplateKind};
 pub use view::view;
 
 use crate::approvals::append;
@@ -342,6 +344,28 @@ impl Workflows {
         page: &PageRequest,
     ) -> Result<Page<ApprovalId>, ApprovalError> {
         Ok(self.archive.approvals(app, state, page).await?)
+    }
+
+    /// Approvals without a portal request that wait for this person, oldest first.
+    ///
+    /// # Errors
+    /// Storage.
+    pub async fn waiting(
+        &self,
+        app: &AppId,
+        person: &Person,
+        page: &PageRequest,
+    ) -> Result<Page<(ApprovalId, State)>, ApprovalError> {
+        let ids = self.store.waiting(app, person, page).await?;
+        let mut data = Vec::with_capacity(ids.data.len());
+        for id in ids.data {
+            let state = self.approval(app, &id).await?.state;
+            data.push((id, state));
+        }
+        Ok(Page {
+            data,
+            next_cursor: ids.next_cursor,
+        })
     }
 
     /// Withdraws an approval.

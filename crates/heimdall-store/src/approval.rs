@@ -9,11 +9,13 @@ mod requests;
 use async_trait::async_trait;
 use diesel::prelude::*;
 use heimdall_approval::ports::{ApprovalStore, Stored, Transition};
-use heimdall_approval::{Event, replay};
-use heimdall_types::{AppId, ApprovalId, Fault, Timestamp};
+use heimdall_approval::{Event, Person, replay};
+use heimdall_types::{AppId, ApprovalId, Fault, Page, PageRequest, Timestamp};
 
 use crate::conn::{Conn, JobResult, Scope, query};
-use crate::schema::approval::{approval_events, approvals, grants as grant_rows};
+use crate::schema::approval::{
+    approval_events, approval_waits, approvals, grants as grant_rows, requests as request_rows,
+};
 use crate::store::Store;
 
 #[async_trait]
@@ -44,6 +46,43 @@ impl ApprovalStore for Store {
     async fn next_due(&self) -> Result<Option<Timestamp>, Fault> {
         self.read(Scope::System, |c| {
             Ok(earliest(c)?.map(Timestamp::from_millis))
+        })
+        .await
+    }
+
+    async fn waiting(
+        &self,
+        app: &AppId,
+        person: &Person,
+        page: &PageRequest,
+    ) -> Result<Page<ApprovalId>, Fault> {
+        let (own, page) = (app.clone(), page.clone());
+        let holders: Vec<String> = person.identities.iter().map(ToString::to_string).collect();
+        self.read(app, move |c| {
+            let asked = request_rows::table
+                .filter(request_rows::app_id.eq(own.as_str()))
+                .filter(request_rows::approval_id.eq(approval_waits::approval_id))
+                .select(request_rows::approval_id);
+            let rows: Vec<String> = query!(c => {
+                let mut q = approval_waits::table
+                    .filter(approval_waits::app_id.eq(own.as_str()))
+                    .filter(approval_waits::holder.eq_any(&holders))
+                    .filter(diesel::dsl::not(diesel::dsl::exists(asked)))
+                    .into_boxed::<Backend>();
+                if let Some(cursor) = &page.cursor {
+                    q = q.filter(approval_waits::approval_id.gt(cursor.key()));
+                }
+                q.order(approval_waits::approval_id)
+                    .select(approval_waits::approval_id)
+                    .distinct()
+                    .limit(i64::from(page.limit) + 1)
+                    .load(c)
+            })?;
+            let ids = rows
+                .iter()
+                .map(|id| Ok(id.parse()?))
+                .collect::<JobResult<Vec<ApprovalId>>>()?;
+            Ok(Page::cut(ids, page.limit, ToString::to_string))
         })
         .await
     }

@@ -94,7 +94,7 @@ impl Draft<'_> {
             return Err(Refusal::NotActive);
         }
         let right = self.right(step, actor)?;
-        let comment = check_action(step, ballot)?;
+        let comment = check_action(step, ballot, &self.state.dig)?;
         let vote = Vote {
             actor: actor.clone(),
             on_behalf: right.on_behalf,
@@ -193,7 +193,7 @@ fn worse(known: Option<Refusal>, new: Refusal) -> Option<Refusal> {
     }
 }
 
-fn check_action(step: &Step, ballot: &Ballot) -> Result<Option<String>, Refusal> {
+fn check_action(step: &Step, ballot: &Ballot, dig: &str) -> Result<Option<String>, Refusal> {
     let spec = &step.spec;
     let moderating = step.state == StepState::Moderating;
     let fits = match ballot.action {
@@ -219,7 +219,9 @@ fn check_action(step: &Step, ballot: &Ballot) -> Result<Option<String>, Refusal>
             return Err(Refusal::BadOptions);
         }
     }
-    if spec.signature && ballot.action.is_yes() && ballot.signature.is_none() {
+    // A signature of something else is none.
+    let signed = ballot.signature.as_ref().and_then(|given| given.get("dig"));
+    if spec.signature && ballot.action.is_yes() && signed.is_none_or(|signed| signed != dig) {
         return Err(Refusal::SignatureRequired);
     }
     let rule = match ballot.action {

@@ -9,7 +9,7 @@ use crate::archive::{Record, RecordKind};
 use crate::command::Delegation;
 use crate::definition::Approver;
 use crate::error::ApprovalError;
-use crate::person::Identity;
+use crate::person::{Identity, Person};
 
 /// Largest group: each member gets a seat and a mail.
 const MOST_MEMBERS: usize = 500;
@@ -270,6 +270,22 @@ impl Workflows {
         page: &PageRequest,
     ) -> Result<Page<Delegation>, ApprovalError> {
         self.list(app, RecordKind::Delegation, page).await
+    }
+
+    /// Whose seats this person may use now, beside their own. Scopes are looked at when a vote is cast.
+    ///
+    /// # Errors
+    /// Storage.
+    pub async fn stands_in_for(
+        &self,
+        app: &AppId,
+        person: &Person,
+    ) -> Result<Vec<Identity>, ApprovalError> {
+        let now = self.clock.now();
+        let live =
+            |one: &Delegation| person.is(&one.to) && one.starts_at <= now && now < one.ends_at;
+        let all = self.all_delegations(app).await?.into_iter();
+        Ok(all.filter(live).map(|one| one.from).collect())
     }
 
     /// Ends a delegation.

@@ -172,7 +172,8 @@ fn link_action(action: Action) -> LinkAction {
 }
 
 /// What may be said about an active step.
-pub(crate) fn actions(step: &Step) -> Vec<Action> {
+/// What somebody with an open seat of this active step may do.
+pub fn actions(step: &Step) -> Vec<Action> {
     let spec: &Spec = &step.spec;
     let poll = spec.kind == StepKind::Vote && step.state == StepState::Active;
     let yes = if spec.verb == Verb::Consent {
@@ -671,7 +672,8 @@ impl Workflows {
         let (frozen, data) = super::about(state);
         let facts = self.facts(&stored.app_id, &frozen, &data).await?;
         let trial =
-            crate::Command::vote(person.clone(), Some(index), trial(step, action)).knowing(facts);
+            crate::Command::vote(person.clone(), Some(index), trial(step, action, &state.dig))
+                .knowing(facts);
         match decide(state, &trial, self.clock.now()) {
             Ok(_) => {}
             Err(Refusal::FourEyes | Refusal::NotEligible | Refusal::SeatTaken) => {
@@ -839,7 +841,7 @@ impl Workflows {
 }
 
 // A vote that only asks whether the person may: everything else about it is filled in.
-fn trial(step: &Step, action: Action) -> Ballot {
+fn trial(step: &Step, action: Action, dig: &str) -> Ballot {
     let rule = if action == Action::Reject {
         step.spec.comment.reject
     } else {
@@ -852,7 +854,7 @@ fn trial(step: &Step, action: Action) -> Ballot {
         } else {
             Vec::new()
         },
-        signature: step.spec.signature.then_some(Value::Bool(true)),
+        signature: step.spec.signature.then(|| json!({ "dig": dig })),
         ..Ballot::new(action)
     }
 }
