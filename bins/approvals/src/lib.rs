@@ -7,9 +7,10 @@ mod conditions;
 pub mod config;
 mod deps;
 mod external;
-mod idempotent;
 mod listing;
+mod once;
 mod opaque;
+pub mod openapi;
 mod pages;
 mod particulars;
 mod refusal;
@@ -33,16 +34,20 @@ pub use workers::{Workers, mailer};
 
 /// Everything of the approvals service, at the root of its address.
 pub fn app(deps: Deps) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + 'static {
+    let once = once::middleware(&deps);
     move |config| {
         let health = Health::new(heimdall_api::database_checks(&deps.store));
         config.app_data(web::Data::new(deps));
         health.routes(config);
         assets::routes(config);
+        openapi::routes(config);
         pages::routes(config);
         // Last, because it takes every path that is left.
         config.service(
             web::scope("")
-                .wrap(from_fn(idempotent::once))
+                .wrap(from_fn(move |request, next| {
+                    once.clone().once(request, next)
+                }))
                 .configure(routes::routes)
                 .default_service(web::to(pages::missing)),
         );

@@ -1,11 +1,13 @@
 //! The portal's pages, a file a page.
 
 mod account;
+mod approval;
 mod external;
 mod history;
 mod home;
 mod inbox;
 mod mailbox;
+mod manage;
 mod request;
 mod request_new;
 mod settings;
@@ -18,6 +20,7 @@ use std::path::PathBuf;
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use heimdall_approval::ApprovalError;
+use heimdall_approval::ports::ApprovalStore as _;
 use heimdall_server::{Pages, PagesError, Problem};
 use heimdall_types::PageRequest;
 use serde_json::{Value, json};
@@ -41,6 +44,8 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         external::routes,
         mailbox::routes,
         settings::routes,
+        manage::routes,
+        approval::routes,
         step_action::routes,
     ] {
         routes(config);
@@ -76,6 +81,7 @@ pub(crate) fn build(folder: Option<PathBuf>) -> Result<Pages, PagesError> {
         "account-profile.html",
         "account-tabs.html",
         "account-told.html",
+        "approval.html",
         "base.html",
         "error.html",
         "external-done.html",
@@ -86,6 +92,12 @@ pub(crate) fn build(folder: Option<PathBuf>) -> Result<Pages, PagesError> {
         "link-ended.html",
         "link-invalid.html",
         "mailbox.html",
+        "manage-applications.html",
+        "manage-notifications.html",
+        "manage-template.html",
+        "manage-templates.html",
+        "manage-undelivered.html",
+        "manage.html",
         "mark.html",
         "request-new.html",
         "request.html",
@@ -136,6 +148,32 @@ impl Desk {
         Ok(Err(see_other(&format!("/login?{query}"))))
     }
 
+    /// The viewer with everybody whom they stand in for now: what waits for any of these waits for the viewer.
+    pub(crate) async fn person(&self) -> Result<heimdall_approval::Person, Problem> {
+        let viewer = self.viewer()?;
+        let own = viewer.person();
+        let others = self
+            .deps
+            .workflows
+            .stands_in_for(&viewer.app_id, &own)
+            .await;
+        let others = others.map_err(crate::refusal::problem)?;
+        let all = own.identities.iter().cloned().chain(others);
+        Ok(heimdall_approval::Person::new(own.name.clone(), all))
+    }
+
+    /// How much waits for the viewer; at most a page of each kind is counted.
+    async fn waiting(&self, viewer: &Viewer) -> usize {
+        let Ok(person) = self.person().await else {
+            return 0;
+        };
+        let (app, first) = (&viewer.app_id, PageRequest::first());
+        let requests = self.deps.approvals.inbox(app, &person, &first).await;
+        let approvals = self.deps.store.waiting(app, &person, &first).await;
+        requests.map(|page| page.data.len()).unwrap_or_default()
+            + approvals.map(|page| page.data.len()).unwrap_or_default()
+    }
+
     pub(crate) fn viewer(&self) -> Result<&Viewer, Problem> {
         self.viewer
             .as_ref()
@@ -152,12 +190,7 @@ impl Desk {
     ) -> HttpResponse {
         let viewer = match &self.viewer {
             Some(viewer) => {
-                let inbox = self
-                    .deps
-                    .approvals
-                    .inbox(&viewer.app_id, &viewer.person(), &PageRequest::first())
-                    .await;
-                let waiting = inbox.map(|page| page.data.len()).unwrap_or_default();
+                let waiting = self.waiting(viewer).await;
                 let manages = settings::may_change(self).await.unwrap_or(false);
                 json!({
                     "app": viewer.app, "name": viewer.user.display_name, "waiting": waiting, "manages": manages,

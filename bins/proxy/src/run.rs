@@ -20,6 +20,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use crate::cors::CrossOrigin;
 use crate::counters::Counters;

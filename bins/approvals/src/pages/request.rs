@@ -48,7 +48,7 @@ async fn visible(desk: &Desk, id: &str) -> Result<Option<Request>, Problem> {
         .approval(&viewer.app_id, &found.approval_id)
         .await
         .map_err(problem)?;
-    let person = viewer.person();
+    let person = desk.person().await?;
     let seated = stored
         .state
         .steps
@@ -80,7 +80,7 @@ async fn page(
         .grants_of(&viewer.app_id, &found.id)
         .await
         .map_err(problem)?;
-    let (words, person) = (&desk.words, viewer.person());
+    let (words, person) = (&desk.words, desk.person().await?);
     let open = found.state == RequestState::Created;
     let mine = found.requester.id == viewer.user.id;
     let mut waiting: Vec<String> = Vec::new();

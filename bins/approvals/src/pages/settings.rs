@@ -35,7 +35,8 @@ pub(super) async fn may_change(desk: &Desk) -> Result<bool, Problem> {
     }))
 }
 
-async fn desk_of(request: &HttpRequest) -> Result<Result<Desk, HttpResponse>, Problem> {
+/// The desk of whoever may change settings, or what everybody else gets.
+pub(super) async fn desk_of(request: &HttpRequest) -> Result<Result<Desk, HttpResponse>, Problem> {
     let desk = match Desk::of(request).await? {
         Ok(desk) => desk,
         Err(signin) => return Ok(Err(signin)),
@@ -66,7 +67,7 @@ async fn page(desk: &Desk, status: StatusCode, note: Value, errors: Vec<Value>) 
         .map(|(stored, _)| json!({"url": stored.url, "from": stored.from}));
     let context = json!({
         "enabled": portal.enabled, "host": portal.host, "keys": keys(desk, &portal), "mail": mail,
-        "address": viewer.user.email, "note": note, "errors": errors,
+        "address": viewer.user.email, "note": note, "errors": errors, "place": "settings",
     });
     Ok(desk.page(status, "settings.html", "manage", context).await)
 }

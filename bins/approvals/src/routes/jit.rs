@@ -5,7 +5,7 @@ use futures_util::stream;
 use heimdall_approval::workflows::{Application, NewJit, TemplateChange};
 use heimdall_server::{Authorization, Json, Problem, Query, sse};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::listing::{listing, wanted};
 use crate::refusal::problem;
@@ -39,7 +39,12 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         )
         .service(
             web::resource("/v1/apps/{app}/jit/applications/{iss}/keys")
-                .route(web::post().to(new_key)),
+                .route(web::post().to(new_key))
+                .route(web::get().to(keys)),
+        )
+        .service(
+            web::resource("/v1/apps/{app}/jit/applications/{iss}/keys/{key}")
+                .route(web::delete().to(end_key)),
         )
         .service(web::resource("/v1/jit/requests").route(web::post().to(ask)))
         .service(web::resource("/v1/jit/requests/{id}").route(web::get().to(poll)))
@@ -166,13 +171,32 @@ async fn applications(
         .applications(&app, &page)
         .await
         .map_err(problem)?;
-    Ok(listing(found.map(|application| {
-        let keys = application
-            .keys
-            .iter()
-            .map(|key| json!({ "id": key.id, "created_at": key.created_at.to_rfc3339() }));
-        json!({ "iss": application.iss, "keys": keys.collect::<Vec<_>>() })
-    })))
+    Ok(listing(found.map(
+        |application| json!({ "iss": application.iss, "keys": keys_view(&application) }),
+    )))
+}
+
+fn keys_view(application: &Application) -> Vec<Value> {
+    let keys = application.keys.iter();
+    keys.map(|key| json!({ "id": key.id, "created_at": key.created_at.to_rfc3339() }))
+        .collect()
+}
+
+async fn keys(deps: With, who: Who, path: web::Path<(String, String)>) -> Answer {
+    let app = who.app(&deps, &path.0).await?;
+    who.must(PERMISSION)?;
+    let application = deps.workflows.application_of(&app, &path.1).await;
+    Ok(HttpResponse::Ok().json(json!({ "data": keys_view(&application.map_err(problem)?) })))
+}
+
+async fn end_key(deps: With, who: Who, path: web::Path<(String, String, String)>) -> Answer {
+    let app = who.app(&deps, &path.0).await?;
+    who.must(PERMISSION)?;
+    deps.workflows
+        .drop_application_key(&app, &who.actor(), &path.1, &path.2)
+        .await
+        .map_err(problem)?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 async fn end_application(deps: With, who: Who, path: web::Path<(String, String)>) -> Answer {
@@ -185,8 +209,12 @@ async fn end_application(deps: With, who: Who, path: web::Path<(String, String)>
     Ok(HttpResponse::NoContent().finish())
 }
 
-// The application token, as a bearer or in the header that older clients send.
-async fn application(deps: &With, http: &HttpRequest) -> Result<(Application, String), Problem> {
+/// Who an application token speaks for: the application and the user. It comes as a bearer or in the header that older
+/// clients send.
+pub(crate) async fn application(
+    deps: &With,
+    http: &HttpRequest,
+) -> Result<(Application, String), Problem> {
     let older = http
         .headers()
         .get("x-nl3-authorization-token")
@@ -202,8 +230,10 @@ async fn application(deps: &With, http: &HttpRequest) -> Result<(Application, St
     Ok((application, token.sub))
 }
 
-async fn ask(deps: With, http: HttpRequest, body: Json<NewJit>) -> Answer {
+async fn ask(deps: With, http: HttpRequest, body: Result<Json<NewJit>, Problem>) -> Answer {
+    // Who shows no token hears of nothing else.
     let (application, user) = application(&deps, &http).await?;
+    let body = body?;
     let (request, state) = deps
         .workflows
         .ask(&application, &user, body.0)

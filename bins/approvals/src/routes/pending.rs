@@ -124,8 +124,10 @@ struct Denial {
     denial_reason: Option<String>,
 }
 
-async fn deny(deps: With, request: HttpRequest, body: Json<Denial>) -> Answer {
+async fn deny(deps: With, request: HttpRequest, body: Result<Json<Denial>, Problem>) -> Answer {
+    // Who shows no token hears of nothing else.
     let mailed = bearer(&deps, &request).await?;
+    let body = body?;
     let session = match &body.0.session_id {
         Some(Value::Number(number)) => number.to_string(),
         Some(Value::String(text)) => text.clone(),

@@ -327,14 +327,24 @@ async fn vote(
     deps: With,
     http: HttpRequest,
     path: web::Path<(String, String)>,
-    body: Json<NewVote>,
+    body: Result<Json<NewVote>, Problem>,
 ) -> Answer {
+    // Who is nobody hears of nothing else.
     let (app, person, channel) = voter(&deps, &http, &path.0).await?;
+    let body = body?;
     let id = own(&deps, &app, &path.0).await?;
     let given = body.0;
+    let signature = match &given.signature {
+        None => None,
+        Some(signature) => {
+            let stored = deps.workflows.approval(&app, &id).await.map_err(problem)?;
+            let bound = heimdall_approval::signature::bound(signature, &stored.state.dig);
+            Some(bound.map_err(|refusal| problem(refusal.into()))?)
+        }
+    };
     let ballot = Ballot {
         options: given.options,
-        signature: given.signature,
+        signature,
         ..Ballot::new(given.action)
     };
     let ballot = ballot.comment(given.comment).by(channel, Level::LoggedIn);

@@ -9,8 +9,12 @@
 )]
 
 mod accounts;
+mod approvals;
 mod decide;
 mod links;
+mod manage;
+mod once;
+mod openapi;
 mod pages;
 mod settings;
 mod stage;

@@ -13,6 +13,7 @@ use heimdall_notifier::{Language, Messages};
 use heimdall_server::{LimitSettings, ListenSettings, Running, Server, Sources, SystemClock};
 use heimdall_store::Store;
 use heimdall_tenant::input::{NewAdminKey, NewApp, NewRole, NewUser};
+use heimdall_tenant::ports::Directory as _;
 use heimdall_tenant::{Caller, Hasher};
 use heimdall_token::{RootKey, SystemRng};
 use heimdall_types::{Rng, Secret};
@@ -291,6 +292,54 @@ impl Stage {
             heimdall_tenant::LoggedIn::Done(tokens) => tokens.access_token,
             heimdall_tenant::LoggedIn::SecondStep(_) => panic!("{email} has a second factor"),
         }
+    }
+
+    /// A mail that was given up.
+    pub(crate) async fn bury(&self, app: &heimdall_types::AppId, to: &str, why: &str) -> String {
+        let deps = &self.deps;
+        let (now, outbox): (_, &dyn heimdall_notifier::Outbox) =
+            (deps.clock.now(), deps.store.as_ref());
+        let notice = heimdall_types::Notice {
+            id: heimdall_types::NoticeId::generate(now, deps.rng.as_ref()),
+            app_id: Some(app.clone()),
+            kind: "test".to_owned(),
+            recipient: to.to_owned(),
+            data: json!({}),
+            // Nobody sends it before it is given up.
+            due: now.plus(Duration::from_secs(3600)),
+        };
+        let id = notice.id.clone();
+        let notices = vec![notice];
+        let entry = heimdall_types::AuditEntry {
+            app_id: Some(app.clone()),
+            at: now,
+            actor: heimdall_types::Actor::System,
+            action: "test".to_owned(),
+            target: id.to_string(),
+            data: json!({}),
+        };
+        let audit = vec![entry];
+        let journal = heimdall_types::Journal {
+            audit,
+            notices,
+            ..Default::default()
+        };
+        deps.store.record(journal).await.unwrap();
+        outbox.bury(&id, now, why).await.unwrap();
+        id.to_string()
+    }
+
+    /// Ends every session and token of a user.
+    pub(crate) async fn revoke_sessions(&self, email: &str) {
+        let (tenants, system) = (&self.deps.tenants, Caller::System);
+        let app = tenants.app(&system, "acme").await.unwrap();
+        let email = email.parse().unwrap();
+        let user = self.deps.store.user_by_email(&app.id, &email).await;
+        let user = user.unwrap().unwrap();
+        tenants
+            .revoke_user_sessions(&system, "acme", user.id.as_str())
+            .await
+            .unwrap();
     }
 
     /// Asks for roles by JSON; gives the request.
