@@ -180,7 +180,7 @@ impl Filled {
         });
         json!({
             "new": saved.is_none(), "on": saved.is_some_and(|template| template.enabled),
-            "version": saved.map_or(0, |template| template.version), "sign": kind_of(&self.kind) == TemplateKind::SignAndApprove,
+            "revision": saved.map_or(0, |template| template.version), "sign": kind_of(&self.kind) == TemplateKind::SignAndApprove,
             "key": self.key, "name": self.name, "title": self.title, "approvers": self.approvers, "groups": self.groups,
             "pass": self.pass, "fail": self.fail, "deadline_hours": self.deadline_hours, "data_schema": self.data_schema,
             "metadata": self.metadata, "fields": fields.collect::<Vec<_>>(), "errors": wrong.shown(),
