@@ -22,6 +22,8 @@ pub(crate) struct Watch {
     watcher: RecommendedWatcher,
     events: mpsc::UnboundedReceiver<Step>,
     folders: BTreeSet<PathBuf>,
+    /// Folders whose every file counts, and files that count alone.
+    counted: BTreeSet<PathBuf>,
     /// Files with bytes written and not yet closed.
     open: BTreeSet<PathBuf>,
     /// Something came that [`Self::changed`] has not told yet.
@@ -64,6 +66,7 @@ impl Watch {
             watcher,
             events,
             folders: BTreeSet::new(),
+            counted: BTreeSet::new(),
             open: BTreeSet::new(),
             untold: false,
         })
@@ -81,6 +84,10 @@ impl Watch {
         } else {
             folder
         };
+        self.counted.insert(match path.file_name() {
+            Some(name) if !path.is_dir() => folder.join(name),
+            _ => folder.to_owned(),
+        });
         if self.folders.insert(folder.to_owned()) {
             self.watcher.watch(folder, RecursiveMode::NonRecursive)?;
         }
@@ -116,11 +123,18 @@ impl Watch {
     }
 
     fn note(&mut self, step: Step) {
-        self.untold = true;
         match step {
+            // Somebody else's file in the same folder, such as a log that is never closed, holds nothing up.
+            Step::Writing(path) if !self.counts(&path) => return,
             Step::Writing(path) => drop(self.open.insert(path)),
             Step::Done(path) => drop(self.open.remove(&path)),
         }
+        self.untold = true;
+    }
+
+    fn counts(&self, path: &Path) -> bool {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        self.counted.contains(path) || self.counted.contains(folder)
     }
 
     /// Whether somebody wrote since [`Self::changed`] returned; then what was read meanwhile is not believed, and the

@@ -13,6 +13,7 @@
 mod endpoints;
 mod feeds;
 mod gateways;
+mod keys;
 mod providers;
 mod rules;
 #[path = "../wire/support.rs"]

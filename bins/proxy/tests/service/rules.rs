@@ -75,3 +75,37 @@ fn health_is_not_answered_on_the_service_port() {
     );
     assert!(service.upstream.take().is_empty());
 }
+
+/// Metrics tell by rule and step what happened, and go on counting when the rules are loaded again.
+#[test]
+fn steps_are_counted_by_rule() {
+    let stub = Stub::start(|_| nothing());
+    let steps = "{authenticator: nobody}, {authenticator: anyone}, {finalizer: tag, id: mine, if: \"Request.Method == 'POST'\"}";
+    let text = rules(&[("one", "/one", steps, "")]);
+    let files = [
+        ("heimdall.yaml", config(MECHANISMS, FILES)),
+        ("rules.yaml", text.clone()),
+    ];
+    let service = Service::start(
+        &stub,
+        &[(files[0].0, &files[0].1), (files[1].0, &files[1].1)],
+    );
+    assert_eq!(service.get("/one").status, 200);
+    let counted = |stage: &str, step: &str, outcome: &str, times: u32| {
+        let line = format!(
+            "heimdall_proxy_steps_total{{rule=\"one\",stage=\"{stage}\",step=\"{step}\",outcome=\"{outcome}\"}} {times}\n"
+        );
+        let metrics = service.manage("/metrics");
+        assert!(metrics.contains(&line), "{line} in {metrics}");
+    };
+    counted("authenticator", "nobody", "failed", 1);
+    counted("authenticator", "anyone", "passed", 1);
+    counted("finalizer", "mine", "skipped", 1);
+    let reloads = service.metric("rule_reloads_total");
+    service.write("rules.yaml", &format!("{text}# changed\n"));
+    wait_for("the rules are loaded again", || {
+        service.metric("rule_reloads_total") > reloads
+    });
+    assert_eq!(service.get("/one").status, 200);
+    counted("authenticator", "anyone", "passed", 2);
+}
