@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use super::support::{Client, Upstream, fine};
+use super::support::{Client, Upstream};
 use super::world::{Service, Stub, free, nothing, wait_for};
 
 /// Method, target, host, header lines; what the proxy answers; `X-User` as the upstream sees it.
