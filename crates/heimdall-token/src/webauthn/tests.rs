@@ -238,7 +238,7 @@ fn a_counter_that_does_not_grow_shows_a_copy() {
 #[test]
 fn keys_that_were_not_asked_for_are_refused() {
     let device = Device::new(Algorithm::Es256);
-    let register = |change: &dyn Fn(&mut Vec<(Cbor, Cbor)>)| {
+    let register = |change: fn(&mut Vec<(Cbor, Cbor)>)| {
         let Cbor::Map(mut members) = device.cose() else {
             panic!()
         };
@@ -256,20 +256,20 @@ fn keys_that_were_not_asked_for_are_refused() {
             )
             .map(|_| ())
     };
-    assert_eq!(register(&|_| {}), Ok(()));
+    assert_eq!(register(|_| {}), Ok(()));
     assert_eq!(
-        register(&|m| m[1].1 = Cbor::Integer((-37).into())),
+        register(|m| m[1].1 = Cbor::Integer((-37).into())),
         Err(WebauthnError::Key)
     );
     assert_eq!(
-        register(&|m| m[2].1 = Cbor::Integer(3.into())),
+        register(|m| m[2].1 = Cbor::Integer(3.into())),
         Err(WebauthnError::Key)
     );
     assert_eq!(
-        register(&|m| m[3].1 = Cbor::Bytes(vec![1; 31])),
+        register(|m| m[3].1 = Cbor::Bytes(vec![1; 31])),
         Err(WebauthnError::Key)
     );
-    assert_eq!(register(&|m| m.truncate(4)), Err(WebauthnError::Key));
+    assert_eq!(register(|m| m.truncate(4)), Err(WebauthnError::Key));
 }
 
 #[test]
