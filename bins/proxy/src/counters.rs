@@ -75,12 +75,14 @@ impl Tallies {
     }
 }
 
+/// Verdicts of shadow rules: rule, status, whether the rule that decided said the opposite.
+type ShadowVerdicts = BTreeMap<(Arc<str>, u16, bool), u64>;
+
 /// All counters of the service.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     tallies: RwLock<AllTallies>,
-    /// Verdicts of shadow rules: rule, status, whether the rule that decided said the opposite.
-    shadows: Mutex<BTreeMap<(Arc<str>, u16, bool), u64>>,
+    shadows: Mutex<ShadowVerdicts>,
     /// Heads that the guard refused.
     pub(crate) refused_heads: AtomicU64,
     /// Heads over the size limit.

@@ -58,7 +58,7 @@ impl StepTallies {
                 .map(|count| count.load(Ordering::Relaxed));
             StepCount {
                 rule: rule.clone(),
-                stage: *stage,
+                stage,
                 step: step.clone(),
                 passed,
                 skipped,
