@@ -60,6 +60,7 @@ describe('a tenant and its neighbour', () => {
   const SAMPLE = {
     email: 'someone@x.example', password: PASSWORD, permission: 'docs:read', permissions: ['docs:read'], name: 'sample', url: 'https://hooks.example.com/x',
     since: '2026-01-01T00:00:00Z', grant_type: 'client_credentials', events: ['user.created'], jwks: undefined, jwks_uri: undefined,
+    passkey: { id: 'x', type: 'public-key', response: { clientDataJSON: 'x', attestationObject: 'x' } },
   };
   function example(schema, over) {
     const { properties = {}, required = [] } = resolve(schema);

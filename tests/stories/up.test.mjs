@@ -311,9 +311,11 @@ test('SIGTERM lets a running request finish and takes no new one', async () => {
   const socket = net.connect(port, '127.0.0.1');
   let answer = '';
   socket.on('data', (part) => (answer += part));
-  socket.write(`POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body.slice(0, 10)}`);
-  // The head is with the handler once another request on a later connection was answered.
-  assert.equal((await call('GET', `${h.api}/healthz`)).status, 200);
+  // The server says `100 Continue` when the request is with its handler.
+  socket.write(`POST ${pathname} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: ${body.length}\r\n\r\n`);
+  await until(() => answer.startsWith('HTTP/1.1 100 '));
+  answer = '';
+  socket.write(body.slice(0, 10));
   h.child.kill('SIGTERM');
   await until(() => fetch(`${h.api}/healthz`).then(() => false, () => true));
   socket.write(body.slice(10));
